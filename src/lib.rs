@@ -1,0 +1,5 @@
+//! holmesgpt-api: finds out why something broke in Kubernetes and chooses the remediation.
+
+pub mod catalogue;
+pub mod cluster;
+pub mod domain;

@@ -1,0 +1,20 @@
+//! Plain types without I/O: what an incident is, what was observed, what was concluded.
+//!
+//! Everything here is a value. Parsing from the wire happens in `api`, reading from a cluster in `cluster`.
+
+pub mod evidence;
+pub mod finding;
+pub mod incident;
+pub mod object;
+pub mod resource;
+pub mod verdict;
+
+pub use evidence::{Evidence, Source};
+pub use finding::{CauseClass, Disposition, Finding};
+pub use incident::{Incident, RequestShape, Severity, SignalMode};
+pub use object::Object;
+pub use resource::ResourceRef;
+pub use verdict::{
+    AlternativeWorkflow, Engine, ExcludedWorkflow, Investigation, ReviewReason, RootCause, SelectedWorkflow,
+    ValidationAttempt,
+};

@@ -1,0 +1,140 @@
+//! What an investigation concluded: one complete value, whatever happened on the way.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::evidence::Evidence;
+use super::finding::CauseClass;
+use super::incident::Severity;
+use super::resource::ResourceRef;
+
+/// The finished investigation. `api` renders it for the wire (http-api §2.5), `cli` for the terminal; `sessions` stores
+/// it as it is. Invariants (http-api §5.1): `review` is set if and only if a person is needed and then `warnings` is
+/// not empty; `actionable == Some(false)` and resolved results carry no workflow and no review.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Investigation {
+    pub incident_id: String,
+    /// Narrative for people; never empty.
+    pub analysis: String,
+    pub root_cause: RootCause,
+    pub selected_workflow: Option<SelectedWorkflow>,
+    /// 0–1, rounded to two decimals.
+    pub confidence: f64,
+    pub completed_at: Timestamp,
+    pub review: Option<ReviewReason>,
+    /// Only `Some(false)` is ever written to the wire.
+    pub actionable: Option<bool>,
+    pub warnings: Vec<String>,
+    pub alternatives: Vec<AlternativeWorkflow>,
+    pub validation_attempts: Vec<ValidationAttempt>,
+    /// Who answered.
+    pub engine: Engine,
+    /// Why every other workflow of the action type was left out: the report's "why not".
+    #[serde(default)]
+    pub excluded: Vec<ExcludedWorkflow>,
+    /// What could not be looked at and would be worth a look, in plain words.
+    #[serde(default)]
+    pub not_checked: Vec<String>,
+}
+
+/// Root cause as the wire's `root_cause_analysis` needs it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RootCause {
+    pub summary: String,
+    pub severity: Severity,
+    /// The signal after investigation; may differ from the incident's.
+    pub signal_name: Option<String>,
+    pub cause_class: Option<CauseClass>,
+    pub contributing_factors: Vec<String>,
+    /// The object to change: the verified root owner.
+    pub target: Option<ResourceRef>,
+    /// From cause to symptom.
+    pub causal_chain: Vec<String>,
+    pub evidence: Vec<Evidence>,
+}
+
+/// A workflow that passed validation, with the catalogue's own execution data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SelectedWorkflow {
+    pub workflow_id: String,
+    pub workflow_name: String,
+    pub action_type: String,
+    pub version: String,
+    pub execution_bundle: Option<String>,
+    pub execution_bundle_digest: Option<String>,
+    /// `tekton`, `job` or `ansible`.
+    pub execution_engine: String,
+    pub service_account_name: Option<String>,
+    pub engine_config: Option<Value>,
+    pub confidence: f64,
+    pub rationale: String,
+    pub parameters: Map<String, Value>,
+}
+
+/// Another candidate, for operators only; never executed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlternativeWorkflow {
+    pub workflow_id: String,
+    pub workflow_name: String,
+    pub execution_bundle: Option<String>,
+    pub confidence: f64,
+    pub rationale: String,
+}
+
+/// A workflow that did not qualify, with the reasons.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExcludedWorkflow {
+    pub workflow_name: String,
+    pub reasons: Vec<String>,
+}
+
+/// One validation of a submitted workflow (investigation §6.5), oldest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ValidationAttempt {
+    pub attempt: u32,
+    pub workflow_id: Option<String>,
+    pub is_valid: bool,
+    pub errors: Vec<String>,
+    pub timestamp: Timestamp,
+}
+
+/// Why a person must look (http-api §2.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewReason {
+    WorkflowNotFound,
+    ImageMismatch,
+    ParameterValidationFailed,
+    NoMatchingWorkflows,
+    LowConfidence,
+    #[serde(rename = "llm_parsing_error")]
+    LlmParsingError,
+    InvestigationInconclusive,
+    RcaIncomplete,
+}
+
+impl ReviewReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WorkflowNotFound => "workflow_not_found",
+            Self::ImageMismatch => "image_mismatch",
+            Self::ParameterValidationFailed => "parameter_validation_failed",
+            Self::NoMatchingWorkflows => "no_matching_workflows",
+            Self::LowConfidence => "low_confidence",
+            Self::LlmParsingError => "llm_parsing_error",
+            Self::InvestigationInconclusive => "investigation_inconclusive",
+            Self::RcaIncomplete => "rca_incomplete",
+        }
+    }
+}
+
+/// Who produced the conclusion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Engine {
+    /// The deterministic analyser; `because` is set when it stood in for a model.
+    Analyser { because: Option<String> },
+    /// A language model. Token counts are totals over all turns.
+    Model { model: String, turns: u32, tool_calls: u32, prompt_tokens: u64, completion_tokens: u64 },
+}
