@@ -1,5 +1,6 @@
 //! holmesgpt-api: finds out why something broke in Kubernetes and chooses the remediation.
 
+pub mod analyser;
 pub mod catalogue;
 pub mod cluster;
 pub mod domain;
