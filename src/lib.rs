@@ -4,3 +4,4 @@ pub mod analyser;
 pub mod catalogue;
 pub mod cluster;
 pub mod domain;
+pub mod investigation;

@@ -1,0 +1,93 @@
+//! What surrounds one run: deadline, cancellation, progress, and how it may fail.
+
+use std::fmt;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Limits and signals of one run.
+#[derive(Debug, Clone)]
+pub struct RunContext {
+    /// The investigation's wall-clock budget ends here, queue time included.
+    pub deadline: Instant,
+    pub cancel: CancellationToken,
+    pub progress: ProgressSender,
+}
+
+/// Tells watchers which phase is running. Never blocks, keeps only the newest.
+#[derive(Debug, Clone)]
+pub struct ProgressSender(watch::Sender<&'static str>);
+
+impl ProgressSender {
+    /// A sender and the receiver that sees the newest phase; it starts as the empty text.
+    pub fn channel() -> (Self, watch::Receiver<&'static str>) {
+        let (sender, receiver) = watch::channel("");
+        (Self(sender), receiver)
+    }
+
+    /// Human text of the phase now running, e.g. `workflow selection` (http-api §1.7 `progress`).
+    pub fn phase(&self, phase: &'static str) {
+        self.0.send_replace(phase);
+    }
+}
+
+/// A run that ended without a result. Displays as one line `<code>: <sentence>` (http-api §4.4); the sentence holds no
+/// secret and no upstream body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {sentence}")]
+pub struct InvestigationError {
+    pub code: FailureCode,
+    pub sentence: String,
+    /// Phase name of the audit event `response.failed`: `validation`, `rca`, `enrichment`, `workflow_selection`,
+    /// `finalise`, `shutdown`, `cancelled`.
+    pub phase: &'static str,
+}
+
+impl InvestigationError {
+    pub fn new(code: FailureCode, phase: &'static str, sentence: impl Into<String>) -> Self {
+        Self { code, sentence: sentence.into(), phase }
+    }
+
+    pub fn internal(phase: &'static str, sentence: impl Into<String>) -> Self {
+        Self::new(FailureCode::Internal, phase, sentence)
+    }
+}
+
+/// Closed list of failure codes (http-api §4.4, without `datastorage_unavailable`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureCode {
+    LlmUnavailable,
+    LlmTimeout,
+    LlmAuth,
+    LlmQuota,
+    LlmNotConfigured,
+    KubernetesUnavailable,
+    DeadlineExceeded,
+    ShuttingDown,
+    Cancelled,
+    Internal,
+}
+
+impl FailureCode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LlmUnavailable => "llm_unavailable",
+            Self::LlmTimeout => "llm_timeout",
+            Self::LlmAuth => "llm_auth",
+            Self::LlmQuota => "llm_quota",
+            Self::LlmNotConfigured => "llm_not_configured",
+            Self::KubernetesUnavailable => "kubernetes_unavailable",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::ShuttingDown => "shutting_down",
+            Self::Cancelled => "cancelled",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl fmt::Display for FailureCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
