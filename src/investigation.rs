@@ -4,6 +4,7 @@
 //! choose and validate a workflow, and pass through the decision table. Every exit yields a complete result; an error
 //! means a fault of the service or a dependency, never a model that could not decide.
 
+pub mod decision;
 pub mod outcome;
 pub mod run;
 

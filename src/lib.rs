@@ -4,4 +4,5 @@ pub mod analyser;
 pub mod catalogue;
 pub mod cluster;
 pub mod domain;
+pub mod enrichment;
 pub mod investigation;

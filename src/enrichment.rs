@@ -1,0 +1,5 @@
+//! What is known about a resource before choosing: its owner chain, read through the `Cluster` port.
+
+pub mod owners;
+
+pub use owners::{OwnerChain, owner_chain};
