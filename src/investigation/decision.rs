@@ -170,7 +170,8 @@ mod tests {
             change(&mut facts);
             facts
         };
-        let rows: Vec<(&str, Facts, u8, Option<R>, Option<bool>, bool)> = vec![
+        type Row = (&'static str, Facts, u8, Option<R>, Option<bool>, bool);
+        let rows: Vec<Row> = vec![
             ("fatal", with(|f| f.fatal = Some((R::RcaIncomplete, "x".into()))), 1, Some(R::RcaIncomplete), None, false),
             ("not actionable", facts(O::NotActionable, 0.1, NoWorkflow), 2, None, Some(false), false),
             (
