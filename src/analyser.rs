@@ -5,6 +5,7 @@
 //! before symptoms (pure). A new fault family is one new file in `signatures/` and one word in its list.
 
 pub mod draft;
+pub mod network;
 pub mod observed;
 pub mod signatures;
 
