@@ -85,7 +85,9 @@ pub fn addresses(line: &str) -> Vec<Address> {
     for (index, word) in words.iter().enumerate() {
         let follows = |back: usize, wanted: &[&str]| {
             let before = index.checked_sub(back).and_then(|index| words.get(index));
-            before.is_some_and(|before| wanted.iter().any(|wanted| before.eq_ignore_ascii_case(wanted)))
+            before.is_some_and(|before| {
+                wanted.iter().any(|wanted| before.trim_end_matches(':').eq_ignore_ascii_case(wanted))
+            })
         };
         let named = follows(1, &["host", "hostname", "lookup", "ENOTFOUND", "EAI_AGAIN", "addr"])
             || (follows(1, &["at"]) && follows(2, &["server"]))
