@@ -8,7 +8,10 @@ pub mod connections;
 pub mod draft;
 pub mod network;
 pub mod observed;
+pub mod quantities;
 pub mod signatures;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use observed::Observed;
 

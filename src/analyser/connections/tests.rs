@@ -1,9 +1,7 @@
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::*;
-use crate::domain::Incident;
+use crate::analyser::testing::{Scene, scene};
 
 #[test]
 fn lines_tell_how_a_connection_failed() {
@@ -59,20 +57,7 @@ fn lines_name_hosts_and_ports() {
 }
 
 fn observed(objects: Vec<Value>) -> Observed {
-    let incident: Incident = serde_json::from_value(json!({
-        "incident_id": "i", "remediation_id": "r", "signal_name": "s", "severity": "high", "signal_source": "x",
-        "resource": {"kind": "Pod", "name": "web", "namespace": "shop"}, "error_message": "", "environment": "",
-        "priority": "P1", "risk_tolerance": "medium", "business_category": "", "cluster_name": "", "signal_mode": "reactive",
-        "is_duplicate": false, "occurrence_count": 1, "signal_labels": {}, "signal_annotations": {}, "custom_labels": {},
-        "shape": "april", "description": null, "deduplication_window_minutes": null, "firing_time": null,
-        "received_time": null, "first_seen": null, "last_seen": null
-    }))
-    .unwrap();
-    let mut observed = Observed::new("2026-05-04T10:00:00Z".parse().unwrap(), incident);
-    for object in objects {
-        observed.add_object(Arc::new(Object::new(object).unwrap()));
-    }
-    observed
+    objects.into_iter().fold(scene("Pod shop/web"), Scene::object).build()
 }
 
 fn service(namespace: &str, name: &str, spec: &Value) -> Value {
