@@ -9,6 +9,8 @@ pub mod draft;
 pub mod network;
 pub mod observed;
 pub mod quantities;
+pub mod revisions;
+pub mod scheduler;
 pub mod signatures;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -324,14 +324,19 @@ fn first_unmet(selector: &Value, labels: &BTreeMap<&str, &str>) -> Option<Unmet>
     Some(Unmet { key: key.to_owned(), wanted: wanted.trim().to_owned(), actual: actual(key) })
 }
 
-fn expression_holds(expression: &Value, labels: &BTreeMap<&str, &str>) -> bool {
+/// Whether one `matchExpressions` entry holds, `Gt` and `Lt` of node selectors included.
+pub fn expression_holds(expression: &Value, labels: &BTreeMap<&str, &str>) -> bool {
     let actual = labels.get(text(expression, "key"));
+    let number = |text: Option<&&str>| text.and_then(|text| text.parse::<i64>().ok());
+    let bound = number(expression_values(expression).first());
     let listed = actual.is_some_and(|actual| expression_values(expression).contains(actual));
     match text(expression, "operator") {
         "In" => listed,
         "NotIn" => !listed,
         "Exists" => actual.is_some(),
         "DoesNotExist" => actual.is_none(),
+        "Gt" => number(actual).zip(bound).is_some_and(|(actual, bound)| actual > bound),
+        "Lt" => number(actual).zip(bound).is_some_and(|(actual, bound)| actual < bound),
         _ => false,
     }
 }
