@@ -13,4 +13,6 @@ macro_rules! families {
     };
 }
 
-families! {}
+families! {
+    scheduling,
+}
