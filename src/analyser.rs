@@ -8,6 +8,7 @@ pub mod connections;
 pub mod draft;
 pub mod network;
 pub mod observed;
+pub mod pods;
 pub mod quantities;
 pub mod revisions;
 pub mod scheduler;

@@ -104,6 +104,26 @@ impl Quantity {
         if step.nano <= 0 { self } else { Self { nano: self.nano.div_euclid(step.nano) * step.nano } }
     }
 
+    /// The nearest size not below this one that people use for memory and disks: powers of two of bytes and the halves
+    /// between them (…, 256Mi, 384Mi, 512Mi, 768Mi, 1Gi, 1536Mi, …), at least 16Mi.
+    #[must_use]
+    pub fn familiar_bytes(self) -> Self {
+        let mut size = 16 * KIBI.pow(2) * NANO;
+        while size < self.nano && size < i128::MAX / 4 {
+            let half = size / 2 * 3;
+            if half >= self.nano {
+                return Self { nano: half };
+            }
+            size *= 2;
+        }
+        Self { nano: size }
+    }
+
+    /// A measured value; `None` unless it is finite and of a sensible size.
+    pub fn measured(value: f64) -> Option<Self> {
+        (value.is_finite() && value.abs() < 1e18).then(|| Self::parse(&format!("{value:.6}"))).flatten()
+    }
+
     /// Bytes in the largest binary unit that divides them evenly (`1536Mi`, `2Gi`), else in plain bytes.
     pub fn bytes(self) -> String {
         let unit = SUFFIXES.iter().take(6).rev().find(|(_, unit)| self.nano != 0 && self.nano % unit == 0);
@@ -211,6 +231,17 @@ mod tests {
         for text in ["", "Mi", "1.2.3", "two", "1e99", "--1"] {
             assert_eq!(Quantity::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn familiar_sizes_are_never_below_the_wish() {
+        for (wish, size) in
+            [("1", "16Mi"), ("256Mi", "256Mi"), ("257Mi", "384Mi"), ("400Mi", "512Mi"), ("1100Mi", "1536Mi")]
+        {
+            assert_eq!(Quantity::parse(wish).unwrap().familiar_bytes().bytes(), size, "{wish}");
+        }
+        assert_eq!(Quantity::measured(1.5), Quantity::parse("1500m"));
+        assert_eq!(Quantity::measured(f64::NAN), None);
     }
 
     #[test]
