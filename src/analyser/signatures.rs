@@ -14,5 +14,6 @@ macro_rules! families {
 }
 
 families! {
+    network_policy,
     scheduling,
 }

@@ -65,7 +65,7 @@ fn ingress_table() {
         ("same namespace pod", from(json!({"podSelector": {"matchLabels": {"app": "web"}}})), &web, passes.clone()),
         ("pod selector stays in its namespace", from(json!({"podSelector": {}})), &far, unrelated.clone()),
         ("typo in label", from(json!({"podSelector": {"matchLabels": {"app": "wep"}}})), &web, pod_label("wep", "web")),
-        ("namespace by name", from(by_name.clone()), &far, passes.clone()),
+        ("namespace by name", from(by_name), &far, passes.clone()),
         ("all namespaces", from(json!({"namespaceSelector": {}})), &far, passes.clone()),
         (
             "namespace and pod both",
