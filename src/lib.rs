@@ -6,3 +6,4 @@ pub mod cluster;
 pub mod domain;
 pub mod enrichment;
 pub mod investigation;
+pub mod telemetry;

@@ -1,0 +1,307 @@
+//! Metrics in the classic Prometheus text format (operations §4). The only place that knows a metric name.
+//!
+//! [`Metrics`] is built once by the composition root and cloned into whoever counts something. Methods say what
+//! happened; which series move is decided here. Label values that come from outside (models, signal names, tools) are
+//! cut and capped, so that no caller can grow the number of series without bound.
+
+mod families;
+pub mod labels;
+mod process;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::{Encoder, TextEncoder};
+
+use self::families::Families;
+pub use self::labels::{
+    AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason, EvictionReason, InvestigationStatus,
+    LlmErrorKind, LlmStatus, Phase, PhaseOutcome, RetryOutcome, SessionOutcome, StoredStatus, TokenType, ToolStatus,
+};
+use self::process::ProcessFamilies;
+use super::Build;
+
+/// Distinct values of the `model` label; later ones are counted as `other`.
+pub const MODEL_LABELS_MAX: usize = 32;
+/// Distinct values of the `signal_name` label.
+pub const SIGNAL_LABELS_MAX: usize = 128;
+/// Distinct values of the `tool` label.
+pub const TOOL_LABELS_MAX: usize = 128;
+/// Longest value of a label that comes from outside.
+pub const LABEL_BYTES_MAX: usize = 128;
+/// Media type of [`Metrics::encode`].
+pub const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+const OTHER: &str = "other";
+
+/// A family could not be registered: a programming mistake in the table of families, found at start.
+#[derive(Debug, thiserror::Error)]
+#[error("metric family not registered")]
+pub struct MetricsError(#[source] prometheus::Error);
+
+/// Handle to every series of the process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    families: Families,
+    /// Locked while the process series are read and the text is written.
+    process: Mutex<ProcessFamilies>,
+    models: CappedLabel,
+    signals: CappedLabel,
+    tools: CappedLabel,
+}
+
+/// One call to the model, retries included, for [`Metrics::llm_call`].
+#[derive(Debug, Clone, Copy)]
+pub struct LlmCall<'a> {
+    /// As configured: `openai`, `anthropic`, ….
+    pub provider: &'a str,
+    /// Without a routing prefix.
+    pub model: &'a str,
+    pub status: LlmStatus,
+    pub duration: Duration,
+    /// Tokens of a successful call, else 0.
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+}
+
+impl Metrics {
+    /// Registers every family and creates the series with closed label sets.
+    ///
+    /// # Errors
+    /// Two families with one name, or an illegal name.
+    pub fn build() -> Result<Self, MetricsError> {
+        let families = Families::register()?;
+        let process = Mutex::new(ProcessFamilies::register(&families.registry)?);
+        let Build { version, commit, rust_version } = Build::CURRENT;
+        families.build_info.with_label_values(&[version, commit, rust_version]).set(1);
+        Ok(Self(Arc::new(Inner {
+            families,
+            process,
+            models: CappedLabel::new(MODEL_LABELS_MAX),
+            signals: CappedLabel::new(SIGNAL_LABELS_MAX),
+            tools: CappedLabel::new(TOOL_LABELS_MAX),
+        })))
+    }
+
+    /// All series in the classic text format ([`TEXT_FORMAT`]). Reads `/proc`, nothing else.
+    pub fn encode(&self) -> String {
+        let process = self.0.process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.refresh();
+        let mut text = Vec::new();
+        // Writing to memory fails only for a family without series, which `gather` leaves out.
+        let _ = TextEncoder::new().encode(&self.0.families.registry.gather(), &mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// An analysis ended: once per investigation, never for a refused submission.
+    pub fn investigation_finished(&self, status: InvestigationStatus, duration: Duration) {
+        self.0.families.investigations.with_label_values(&[status.as_str()]).inc();
+        self.0.families.investigation_seconds.observe(duration.as_secs_f64());
+    }
+
+    /// A phase of an investigation ended or was skipped.
+    pub fn phase_finished(&self, phase: Phase, outcome: PhaseOutcome) {
+        self.0.families.investigation_phases.with_label_values(&[phase.as_str(), outcome.as_str()]).inc();
+    }
+
+    /// Model turns a phase needed.
+    pub fn phase_turns(&self, phase: Phase, turns: u32) {
+        self.0.families.investigation_turns.with_label_values(&[phase.as_str()]).observe(f64::from(turns));
+    }
+
+    /// A call to the model ended, well or not. Moves the families of both generations.
+    pub fn llm_call(&self, call: LlmCall<'_>) {
+        let families = &self.0.families;
+        let (provider, status, seconds) = (cut(call.provider), call.status.as_str(), call.duration.as_secs_f64());
+        let model = self.0.models.value(call.model);
+        families.llm_calls.with_label_values(&[provider, &model, status]).inc();
+        families.llm_call_seconds.with_label_values(&[provider, &model]).observe(seconds);
+        families.llm_requests.with_label_values(&[status]).inc();
+        families.llm_request_seconds.observe(seconds);
+        let tokens = [(TokenType::Prompt, call.prompt_tokens), (TokenType::Completion, call.completion_tokens)];
+        for (kind, count) in tokens.into_iter().filter(|(_, count)| *count > 0) {
+            families.llm_token_usage.with_label_values(&[provider, &model, kind.as_str()]).inc_by(count);
+            families.llm_tokens.with_label_values(&[kind.as_str()]).inc_by(count);
+        }
+    }
+
+    /// One attempt to call the model failed.
+    pub fn llm_error(&self, provider: &str, model: &str, kind: LlmErrorKind) {
+        let model = self.0.models.value(model);
+        self.0.families.llm_errors.with_label_values(&[cut(provider), &model, kind.as_str()]).inc();
+    }
+
+    /// A call that needed at least one retry ended.
+    pub fn llm_retried(&self, phase: Phase, outcome: RetryOutcome) {
+        self.0.families.llm_call_retries.with_label_values(&[phase.as_str(), outcome.as_str()]).inc();
+    }
+
+    /// A tool call ended. Not for result submission.
+    pub fn tool_call(&self, toolset: &str, tool: &str, status: ToolStatus, duration: Duration) {
+        let families = &self.0.families;
+        let (toolset, tool) = (cut(toolset), self.0.tools.value(tool));
+        families.tool_calls.with_label_values(&[toolset, &tool, status.as_str()]).inc();
+        families.tool_call_seconds.with_label_values(&[toolset, &tool]).observe(duration.as_secs_f64());
+        families.investigation_tool_calls.with_label_values(&[&tool]).inc();
+    }
+
+    /// An investigation left the queue after `queued`.
+    pub fn session_started(&self, signal_name: &str, severity: &str, queued: Duration) {
+        let signal = self.0.signals.value(signal_name);
+        self.0.families.sessions_started.with_label_values(&[&signal, cut(severity)]).inc();
+        self.0.families.session_queue_seconds.observe(queued.as_secs_f64());
+    }
+
+    /// A session reached a final state `duration` after its start (zero when it never started).
+    pub fn session_finished(&self, outcome: SessionOutcome, duration: Duration) {
+        self.0.families.sessions_completed.with_label_values(&[outcome.as_str()]).inc();
+        self.0.families.session_seconds.with_label_values(&[outcome.as_str()]).observe(duration.as_secs_f64());
+    }
+
+    /// A remembered session was forgotten.
+    pub fn session_evicted(&self, reason: EvictionReason) {
+        self.0.families.sessions_evicted.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// Investigations running now.
+    pub fn sessions_active(&self, count: usize) {
+        self.0.families.sessions_active.set(gauge_value(count));
+    }
+
+    /// Sessions waiting for a slot now.
+    pub fn sessions_pending(&self, count: usize) {
+        self.0.families.sessions_pending.set(gauge_value(count));
+    }
+
+    /// Sessions remembered in one state now.
+    pub fn sessions_stored(&self, status: StoredStatus, count: usize) {
+        self.0.families.sessions_stored.with_label_values(&[status.as_str()]).set(gauge_value(count));
+    }
+
+    /// Counts a request as in flight until the guard is dropped.
+    pub fn http_request_started(&self) -> InFlight {
+        self.0.families.http_requests_in_flight.inc();
+        InFlight(self.clone())
+    }
+
+    /// A request was answered. `endpoint` is a route template, never a raw path.
+    pub fn http_request_finished(&self, endpoint: &str, method: &str, status: u16, duration: Duration) {
+        let method = match method {
+            "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
+            _ => OTHER,
+        };
+        let labels = &[endpoint, method, &status.to_string()];
+        self.0.families.http_request_seconds.with_label_values(labels).observe(duration.as_secs_f64());
+    }
+
+    /// A non-public request was authenticated and authorised, or not.
+    pub fn auth_request(&self, result: AuthResult) {
+        self.0.families.auth_requests.with_label_values(&[result.as_str()]).inc();
+    }
+
+    /// A Kubernetes review was answered or failed.
+    pub fn auth_review(&self, review: AuthReview, duration: Duration) {
+        self.0.families.auth_review_seconds.with_label_values(&[review.as_str()]).observe(duration.as_secs_f64());
+    }
+
+    /// A remembered review was looked up.
+    pub fn auth_cache(&self, result: CacheResult) {
+        self.0.families.auth_cache.with_label_values(&[result.as_str()]).inc();
+    }
+
+    /// An authenticated caller was refused.
+    pub fn authorization_denied(&self, reason: DenialReason) {
+        self.0.families.authz_denied.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// Creates the series of these audit event types at zero. Called once with the event catalogue.
+    pub fn declare_audit_events<'a>(&self, event_types: impl IntoIterator<Item = &'a str>) {
+        for event_type in event_types {
+            self.0.families.audit_emitted.with_label_values(&[event_type]);
+        }
+    }
+
+    /// An audit event was accepted for delivery. `event_type` is one of the event catalogue.
+    pub fn audit_emitted(&self, event_type: &str) {
+        self.0.families.audit_emitted.with_label_values(&[event_type]).inc();
+    }
+
+    /// An audit event was given up.
+    pub fn audit_dropped(&self, reason: DropReason) {
+        self.0.families.dropped(reason).inc();
+    }
+
+    /// Result of a dependency's background probe.
+    pub fn dependency_up(&self, dependency: Dependency, up: bool) {
+        self.0.families.dependency_up.with_label_values(&[dependency.as_str()]).set(i64::from(up));
+    }
+
+    /// A request to a dependency ended. `operation` is from a closed list; `status` is a status code or an error word.
+    pub fn dependency_request(&self, dependency: Dependency, operation: &str, status: &str, duration: Duration) {
+        let labels = &[dependency.as_str(), operation, status];
+        self.0.families.dependency_request_seconds.with_label_values(labels).observe(duration.as_secs_f64());
+    }
+
+    /// State of a circuit breaker: 0 closed, 1 half-open, 2 open.
+    pub fn circuit_breaker(&self, name: &str, state: u8) {
+        self.0.families.circuit_breaker_state.with_label_values(&[name]).set(i64::from(state));
+    }
+
+    /// The service began to drain.
+    pub fn shutting_down(&self) {
+        self.0.families.shutting_down.set(1);
+    }
+}
+
+/// A request being answered; see [`Metrics::http_request_started`].
+#[derive(Debug)]
+pub struct InFlight(Metrics);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.0.families.http_requests_in_flight.dec();
+    }
+}
+
+/// A label with open values: the first `values_max` distinct ones are kept, the rest become `other`.
+#[derive(Debug)]
+struct CappedLabel {
+    values_max: usize,
+    seen: Mutex<BTreeSet<Arc<str>>>,
+}
+
+impl CappedLabel {
+    fn new(values_max: usize) -> Self {
+        Self { values_max, seen: Mutex::new(BTreeSet::new()) }
+    }
+
+    fn value(&self, text: &str) -> Arc<str> {
+        let text = cut(text);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = seen.get(text) {
+            return Arc::clone(known);
+        }
+        if seen.len() >= self.values_max {
+            return OTHER.into();
+        }
+        let value: Arc<str> = text.into();
+        seen.insert(Arc::clone(&value));
+        value
+    }
+}
+
+/// The longest prefix of at most [`LABEL_BYTES_MAX`] bytes that ends between characters.
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(LABEL_BYTES_MAX)).unwrap_or_default()
+}
+
+fn gauge_value(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
