@@ -11,6 +11,7 @@ pub mod observed;
 pub mod pods;
 pub mod quantities;
 pub mod revisions;
+pub mod rollouts;
 pub mod routing;
 pub mod scheduler;
 pub mod signatures;
