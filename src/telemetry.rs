@@ -1,5 +1,6 @@
-//! What the process tells about itself: metrics.
+//! What the process tells about itself: log records and metrics.
 
+pub mod logging;
 pub mod metrics;
 
 pub use metrics::Metrics;
