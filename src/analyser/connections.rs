@@ -134,6 +134,47 @@ fn address(word: &str, named: bool) -> Option<Address> {
     plausible.then(|| Address { host: host.to_ascii_lowercase(), port })
 }
 
+/// The port a server says it listens on: `listening on :8080`, `Tomcat started on port(s): 8081`, `Uvicorn running on
+/// http://0.0.0.0:8000`.
+pub fn listening_port(line: &str) -> Option<u16> {
+    let lower = line.to_ascii_lowercase();
+    let announces = LISTEN_WORDS.iter().any(|words| lower.contains(words));
+    if !announces || Failure::of_line(line).is_some() || NOT_LISTENING_WORDS.iter().any(|word| lower.contains(word)) {
+        return None;
+    }
+    let after = LISTEN_WORDS.iter().filter_map(|words| lower.split_once(words)).map(|(_, rest)| rest);
+    let rest = after.min_by_key(|rest| std::cmp::Reverse(rest.len()))?;
+    let words = rest.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, ':' | '.' | '/'))).collect::<Vec<_>>();
+    let number = |word: &&str| word.trim_matches([':', '.', '/']).parse::<u16>().ok().filter(|port| *port > 0);
+    let with_host = words.iter().find_map(|word| {
+        let authority = word.split_once("://").map_or(*word, |(_, rest)| rest).trim_end_matches(['/', '.']);
+        authority.rsplit_once(':')?.1.parse::<u16>().ok().filter(|port| *port > 0)
+    });
+    let named = || words.iter().skip_while(|word| !word.contains("port")).skip(1).find_map(number);
+    with_host.or_else(named).or_else(|| words.iter().take(LISTEN_WORDS_MAX).find_map(number))
+}
+
+const LISTEN_WORDS: &[&str] = &[
+    "listening",
+    "listen on",
+    "started on port",
+    "running on",
+    "running at",
+    "serving on",
+    "serving http",
+    "server started",
+    "started server",
+    "starting server",
+    "starting http server",
+    "started http server",
+    "server is up",
+    "bound to",
+    "starting on",
+];
+const NOT_LISTENING_WORDS: &[&str] = &["not listening", "stopped listening", "address already in use"];
+/// A bare number further from the announcement is something else.
+const LISTEN_WORDS_MAX: usize = 6;
+
 /// What an address stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Destination<'a> {

@@ -16,4 +16,5 @@ macro_rules! families {
 families! {
     network_policy,
     scheduling,
+    services,
 }

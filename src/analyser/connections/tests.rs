@@ -56,6 +56,25 @@ fn lines_name_hosts_and_ports() {
     }
 }
 
+#[test]
+fn servers_say_where_they_listen() {
+    for (line, expected) in [
+        ("INFO server listening on :8080", Some(8080)),
+        ("listening on 0.0.0.0:3000", Some(3000)),
+        ("Uvicorn running on http://0.0.0.0:8000 (Press CTRL+C to quit)", Some(8000)),
+        ("Tomcat started on port(s): 8081 (http) with context path ''", Some(8081)),
+        ("Tomcat started on port 8081 (http)", Some(8081)),
+        ("{\"msg\":\"server listening\",\"port\":9000}", Some(9000)),
+        ("{\"msg\":\"listening\",\"addr\":\":9000\"}", Some(9000)),
+        ("Listening at: http://0.0.0.0:8000 (7)", Some(8000)),
+        ("listening on IPv4 address \"0.0.0.0\", port 5432", Some(5432)),
+        ("listen tcp :8080: bind: address already in use", None),
+        ("GET /health 200", None),
+    ] {
+        assert_eq!(listening_port(line), expected, "{line}");
+    }
+}
+
 fn observed(objects: Vec<Value>) -> Observed {
     objects.into_iter().fold(scene("Pod shop/web"), Scene::object).build()
 }
