@@ -14,7 +14,9 @@ macro_rules! families {
 }
 
 families! {
+    autoscaling,
     network_policy,
+    quota,
     scheduling,
     services,
 }
