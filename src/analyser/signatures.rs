@@ -15,8 +15,10 @@ macro_rules! families {
 
 families! {
     autoscaling,
+    disruption_budget,
     network_policy,
     quota,
     scheduling,
     services,
+    webhooks,
 }
