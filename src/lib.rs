@@ -1,10 +1,13 @@
 //! holmesgpt-api: finds out why something broke in Kubernetes and chooses the remediation.
 
 pub mod analyser;
+pub mod audit;
 pub mod auth;
 pub mod catalogue;
 pub mod cluster;
 pub mod domain;
 pub mod enrichment;
 pub mod investigation;
+pub mod sessions;
+pub mod store;
 pub mod telemetry;
