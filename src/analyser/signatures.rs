@@ -17,6 +17,7 @@ families! {
     autoscaling,
     disruption_budget,
     network_policy,
+    nodes,
     quota,
     scheduling,
     services,
