@@ -6,10 +6,13 @@
 
 pub mod connections;
 pub mod draft;
+pub mod gather;
 pub mod network;
 pub mod observed;
 pub mod pods;
 pub mod quantities;
+pub mod ranking;
+pub mod relations;
 pub mod revisions;
 pub mod rollouts;
 pub mod routing;
@@ -18,9 +21,15 @@ pub mod signatures;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use observed::Observed;
+pub use gather::GatherLimits;
+pub use observed::{Counts, Observed};
+pub use ranking::Ranked;
 
-use crate::domain::Finding;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cluster::Cluster;
+use crate::domain::{Finding, Incident, ResourceRef};
 
 /// One recognisable fault: a pure function from what was observed to what is wrong.
 #[derive(Debug, Clone, Copy)]
@@ -30,4 +39,65 @@ pub struct Signature {
     /// What it recognises, for documentation and reports.
     pub title: &'static str,
     pub detect: fn(&Observed) -> Vec<Finding>,
+}
+
+/// Diagnoses incidents without a model. Holds nothing but its bounds.
+#[derive(Debug, Clone, Default)]
+pub struct Analyser {
+    limits: GatherLimits,
+}
+
+impl Analyser {
+    pub fn new(limits: GatherLimits) -> Self {
+        Self { limits }
+    }
+
+    /// Reads what surrounds the incident's resource and diagnoses it. Reads that fail end up in
+    /// [`Diagnosis::not_checked`].
+    pub async fn analyse(&self, cluster: &dyn Cluster, incident: &Incident) -> Diagnosis {
+        let mut observed = gather::gather(cluster, incident, &self.limits).await;
+        for problem in cluster.problems() {
+            observed.add_unavailable(problem);
+        }
+        diagnose(&observed)
+    }
+}
+
+/// What the analyser concluded, best explanation first.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Diagnosis {
+    /// The object the diagnosis is about: the incident's resource, or the workload of a Pod that is gone.
+    pub signal: ResourceRef,
+    /// False when the signal resource does not exist (any more).
+    pub signal_exists: bool,
+    pub findings: Vec<Ranked>,
+    /// 0–1, of the best finding; see [`ranking::confidence`].
+    pub confidence: f64,
+    /// What could not be read, in plain words.
+    pub not_checked: Vec<String>,
+    pub observed: Counts,
+    /// The moment everything was judged against.
+    pub now: Timestamp,
+}
+
+impl Diagnosis {
+    /// The best finding that explains the signal. Faults elsewhere never are.
+    pub fn top(&self) -> Option<&Finding> {
+        self.findings.first().filter(|ranked| ranked.is_related).map(|ranked| &ranked.finding)
+    }
+}
+
+/// Runs every signature over a snapshot and ranks what they find. Pure.
+pub fn diagnose(observed: &Observed) -> Diagnosis {
+    let findings = signatures::all().flat_map(|signature| (signature.detect)(observed)).collect();
+    let findings = ranking::rank(observed, findings);
+    Diagnosis {
+        signal: observed.signal.clone(),
+        signal_exists: observed.subject().is_some(),
+        confidence: ranking::confidence(&findings, observed.unavailable().len()),
+        findings,
+        not_checked: observed.unavailable().to_vec(),
+        observed: observed.counts(),
+        now: observed.now,
+    }
 }

@@ -1,9 +1,10 @@
 //! The snapshot signatures look at: objects, events, logs and metrics around one signal resource, at one moment.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use crate::cluster::{LogLine, MetricSeries};
 use crate::domain::object::{text, text_map};
@@ -15,6 +16,9 @@ pub struct Observed {
     /// The moment the snapshot is judged against (capture time of a bundle, clock of a live cluster).
     pub now: Timestamp,
     pub incident: Incident,
+    /// The object the investigation is about: the incident's resource with its canonical kind, or what stands in for it
+    /// (the workload of a Pod that is gone).
+    pub signal: ResourceRef,
     objects: BTreeMap<Key, Arc<Object>>,
     /// Positions by owner uid, so that walking down is cheap.
     owned: HashMap<String, Vec<Key>>,
@@ -23,6 +27,10 @@ pub struct Observed {
     metrics: Vec<MetricSeries>,
     /// What could not be read, in plain words ("Secrets in checkout: forbidden").
     unavailable: Vec<String>,
+    /// Kinds that were not, or not completely, read in a namespace (lower case; empty namespace: cluster-scoped).
+    incomplete: BTreeSet<(String, String)>,
+    /// Namespaces read in full; `None`: nothing is said about it (hand-made snapshots), which means all.
+    read_namespaces: Option<BTreeSet<String>>,
 }
 
 type Key = (String, String, String);
@@ -112,6 +120,7 @@ impl Observed {
     pub fn new(now: Timestamp, incident: Incident) -> Self {
         Self {
             now,
+            signal: incident.resource.clone(),
             incident,
             objects: BTreeMap::new(),
             owned: HashMap::new(),
@@ -119,6 +128,8 @@ impl Observed {
             logs: Vec::new(),
             metrics: Vec::new(),
             unavailable: Vec::new(),
+            incomplete: BTreeSet::new(),
+            read_namespaces: None,
         }
     }
 
@@ -155,17 +166,48 @@ impl Observed {
         }
     }
 
+    /// Notes that objects of a kind were not, or not completely, read in a namespace (or cluster-wide).
+    pub fn add_incomplete(&mut self, kind: &str, namespace: Option<&str>) {
+        self.incomplete.insert((kind.to_ascii_lowercase(), namespace.unwrap_or_default().to_owned()));
+    }
+
+    /// Notes that a namespace was read in full, apart from what [`Observed::add_incomplete`] says.
+    pub fn add_read_namespace(&mut self, namespace: &str) {
+        self.read_namespaces.get_or_insert_default().insert(namespace.to_owned());
+    }
+
+    /// True when an object of this kind that is not here does not exist: every one of them was read.
+    pub fn is_complete(&self, kind: &str, namespace: Option<&str>) -> bool {
+        let read = match (&self.read_namespaces, namespace) {
+            (Some(read), Some(namespace)) => read.contains(namespace),
+            _ => true,
+        };
+        read && !self.incomplete.contains(&(kind.to_ascii_lowercase(), namespace.unwrap_or_default().to_owned()))
+    }
+
     pub fn unavailable(&self) -> &[String] {
         &self.unavailable
     }
 
-    pub fn object_count(&self) -> usize {
-        self.objects.len()
+    /// The signal resource itself, or what stands in for it, when it exists.
+    pub fn subject(&self) -> Option<&Object> {
+        self.find(&self.signal)
     }
 
-    /// The signal resource itself, when it exists.
-    pub fn subject(&self) -> Option<&Object> {
-        self.find(&self.incident.resource)
+    /// How much was looked at.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            objects: self.objects.len(),
+            events: self.events.len(),
+            logs: self.logs.len(),
+            log_lines: self.logs.iter().map(|log| log.lines.len()).sum(),
+            metric_series: self.metrics.len(),
+        }
+    }
+
+    /// Every object, by kind, namespace and name.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.values().map(Arc::as_ref)
     }
 
     pub fn get(&self, kind: &str, namespace: Option<&str>, name: &str) -> Option<&Object> {
@@ -303,6 +345,17 @@ impl Observed {
     pub fn is_recent(&self, time: Option<Timestamp>, window: SignedDuration) -> bool {
         self.age(time).is_some_and(|age| age <= window)
     }
+}
+
+/// How much a snapshot holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    pub objects: usize,
+    pub events: usize,
+    /// Container instances whose log was read.
+    pub logs: usize,
+    pub log_lines: usize,
+    pub metric_series: usize,
 }
 
 /// Most hops an owner chain is followed (investigation §7.2).
