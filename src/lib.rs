@@ -1,6 +1,7 @@
 //! holmesgpt-api: finds out why something broke in Kubernetes and chooses the remediation.
 
 pub mod analyser;
+pub mod api;
 pub mod audit;
 pub mod auth;
 pub mod catalogue;
