@@ -21,5 +21,6 @@ families! {
     quota,
     scheduling,
     services,
+    volumes,
     webhooks,
 }
