@@ -19,6 +19,7 @@ families! {
     network_policy,
     nodes,
     quota,
+    rollout,
     scheduling,
     services,
     volumes,

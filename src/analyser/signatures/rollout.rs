@@ -1,0 +1,321 @@
+//! Rollouts: stuck ones, which other findings usually explain, and ones that are simply under way.
+
+use jiff::SignedDuration;
+
+use crate::analyser::draft::{draft, enumerate, field_evidence, parameters, pods_and_owners};
+use crate::analyser::pods::{Health, containers, duration_text, has_failed, health};
+use crate::analyser::rollouts::History;
+use crate::analyser::routing::is_live;
+use crate::analyser::{Observed, Signature};
+use crate::domain::object::text;
+use crate::domain::{CauseClass, Disposition, Evidence, Finding, Object};
+
+pub(super) const SIGNATURES: &[Signature] = &[
+    Signature {
+        id: "rollout_stuck",
+        title: "A new revision does not become available while an older one did",
+        detect: detect_stuck,
+    },
+    Signature {
+        id: "statefulset_waits_for_broken_pod",
+        title: "A StatefulSet has a newer revision but waits for a broken pod of an older one",
+        detect: detect_waiting_set,
+    },
+    Signature {
+        id: "rollout_in_progress",
+        title: "A rollout is progressing normally right now",
+        detect: detect_in_progress,
+    },
+];
+
+/// A rollout without news for this long is not progressing (the API's default `progressDeadlineSeconds`).
+const DEADLINE: SignedDuration = SignedDuration::from_mins(10);
+
+fn workloads(observed: &Observed) -> impl Iterator<Item = &Object> {
+    ["Deployment", "StatefulSet", "DaemonSet"].into_iter().flat_map(|kind| observed.of_kind(kind))
+}
+
+/// How far the newest revision has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Progress {
+    wanted: i64,
+    updated: i64,
+    available: i64,
+    /// Pods of older revisions that still exist.
+    old: i64,
+}
+
+impl Progress {
+    fn of(workload: &Object) -> Self {
+        let status = |member: &str| workload.i64_at(&format!("status.{member}")).unwrap_or_default();
+        let wanted = workload.i64_at("spec.replicas").unwrap_or(1);
+        match workload.kind() {
+            "DaemonSet" => {
+                let wanted = status("desiredNumberScheduled");
+                let updated = status("updatedNumberScheduled");
+                Self { wanted, updated, available: status("numberAvailable"), old: (status("currentNumberScheduled") - updated).max(0) }
+            }
+            "StatefulSet" => {
+                let current = workload.str_at("status.currentRevision") == workload.str_at("status.updateRevision");
+                let updated = if current { status("replicas") } else { status("updatedReplicas") };
+                Self { wanted, updated, available: status("readyReplicas"), old: (status("replicas") - updated).max(0) }
+            }
+            _ => {
+                let updated = status("updatedReplicas");
+                Self { wanted, updated, available: status("availableReplicas"), old: (status("replicas") - updated).max(0) }
+            }
+        }
+    }
+
+    fn is_complete(self) -> bool {
+        self.updated >= self.wanted && self.available >= self.wanted && self.old == 0
+    }
+}
+
+fn deadline(workload: &Object) -> SignedDuration {
+    workload.i64_at("spec.progressDeadlineSeconds").map_or(DEADLINE, SignedDuration::from_secs)
+}
+
+fn detect_stuck(observed: &Observed) -> Vec<Finding> {
+    workloads(observed).filter_map(|workload| stuck(observed, workload)).collect()
+}
+
+fn stuck(observed: &Observed, workload: &Object) -> Option<Finding> {
+    let progress = Progress::of(workload);
+    let history = History::of(observed, workload);
+    let current = history.current()?;
+    let broken: Vec<&Object> =
+        current.pods.iter().copied().filter(|pod| is_live(pod) && health(observed, pod) == Health::Broken).collect();
+    let condition = workload.condition("Progressing").filter(|condition| text(condition, "reason") == "ProgressDeadlineExceeded");
+    let lasting = observed.age(current.started_at).is_some_and(|age| age >= deadline(workload));
+    if progress.is_complete() || (condition.is_none() && (broken.is_empty() || !lasting || workload.kind() == "Deployment")) {
+        return None;
+    }
+    let previous = history.previous();
+    let older = history.older_ready(observed);
+    let count = format!("{} of {} pods updated, {} available", progress.updated, progress.wanted, progress.available);
+    let mut evidence = Vec::new();
+    if condition.is_some() {
+        evidence.push(field_evidence(workload, "status.conditions[type=Progressing].reason", "the rollout exceeded its deadline"));
+        evidence.push(field_evidence(workload, "status.conditions[type=Progressing].message", "which revision"));
+    }
+    evidence.push(Evidence::field("revision being rolled out", current.object.reference(), "metadata.name", format!("revision {}", current.number)));
+    evidence.extend(broken.first().map(|pod| field_evidence(pod, "status.conditions[type=Ready].status", "a pod of the new revision")));
+    evidence.extend(older.first().map(|pod| field_evidence(pod, "status.conditions[type=Ready].status", "a pod of an older revision still serves")));
+    evidence.extend(history.changes().iter().take(CHANGES_SHOWN).filter_map(|change| history.change_evidence(change, "changed by this revision")));
+    let changes: Vec<String> = history.changes().iter().map(|change| change.path.clone()).collect();
+    let changed = if changes.is_empty() { String::new() } else { format!("; it changed {}", enumerate(&changes, 2)) };
+    // With an older revision that served, going back is possible; how good an idea it is, the cause decides.
+    let strength = match (previous, older.is_empty()) {
+        (Some(_), false) => 0.5,
+        (Some(_), true) => 0.42,
+        (None, _) => 0.3,
+    };
+    let mut affects = pods_and_owners(observed, current.pods.iter().copied());
+    affects.retain(|affected| !affected.same_object(&workload.reference()));
+    Some(Finding {
+        summary: format!("Rollout of {} to revision {} is stuck: {count}{changed}", workload.reference(), current.number),
+        affects,
+        action_type: previous.map(|_| "RollbackDeployment".to_owned()),
+        parameters: parameters(previous.map(|previous| ("ROLLBACK_TO_REVISION", previous.number))),
+        causal_chain: vec![
+            format!("revision {} of {} was rolled out{changed}", current.number, workload.reference()),
+            "its pods do not become available".to_owned(),
+            format!("the rollout stopped: {count}"),
+        ],
+        evidence,
+        strength,
+        disposition: if previous.is_some() { Disposition::Act } else { Disposition::Escalate },
+        ..draft("rollout_stuck", CauseClass::RolloutFailed, &workload.reference(), workload.reference())
+    })
+}
+
+/// Most changes quoted.
+const CHANGES_SHOWN: usize = 3;
+
+/// With `OrderedReady` the controller waits for a broken pod to become ready before it applies the revision that would
+/// mend it: the pod has to be deleted.
+fn detect_waiting_set(observed: &Observed) -> Vec<Finding> {
+    observed.of_kind("StatefulSet").filter_map(|set| waiting_set(observed, set)).collect()
+}
+
+fn waiting_set(observed: &Observed, set: &Object) -> Option<Finding> {
+    let update = set.str_at("status.updateRevision")?;
+    let ordered = set.str_at("spec.podManagementPolicy").unwrap_or("OrderedReady") == "OrderedReady";
+    let rolling = set.str_at("spec.updateStrategy.type").unwrap_or("RollingUpdate") == "RollingUpdate";
+    let partition = set.i64_at("spec.updateStrategy.rollingUpdate.partition").unwrap_or_default();
+    let revision = |pod: &Object| pod.label("controller-revision-hash").map(str::to_owned);
+    let ordinal = |pod: &Object| pod.name().rsplit('-').next().and_then(|ordinal| ordinal.parse::<i64>().ok()).unwrap_or_default();
+    let started = History::of(observed, set).current().and_then(|current| current.started_at);
+    let pods = observed.pods_of(set);
+    let pod = pods.iter().find(|pod| {
+        health(observed, pod) == Health::Broken
+            && revision(pod).is_some_and(|revision| revision != update)
+            && ordinal(pod) >= partition
+            && !observed.is_recent(started.or_else(|| pod.created_at()), SignedDuration::from_mins(3))
+    })?;
+    if !ordered || !rolling || set.str_at("status.currentRevision") == Some(update) {
+        return None;
+    }
+    Some(Finding {
+        summary: format!("{} has revision {update} ready to roll out but waits for its broken pod {}, made from an older one", set.reference(), pod.name()),
+        affects: pods_and_owners(observed, pods.iter().copied()).into_iter().filter(|affected| affected.kind == "Pod").collect(),
+        action_type: Some("RestartWorkload".to_owned()),
+        causal_chain: vec![
+            format!("{} was made from an older revision and never became ready", pod.name()),
+            "OrderedReady makes the controller wait for it".to_owned(),
+            format!("revision {update} is never applied"),
+        ],
+        evidence: vec![
+            field_evidence(set, "status.updateRevision", "the revision to apply"),
+            Evidence::field("the pod's revision", pod.reference(), "metadata.labels[controller-revision-hash]", revision(pod).unwrap_or_default()),
+            field_evidence(pod, "status.conditions[type=Ready].status", "it is not ready"),
+        ],
+        strength: 0.72,
+        ..draft("statefulset_waits_for_broken_pod", CauseClass::RolloutFailed, &pod.reference(), set.reference())
+    })
+}
+
+fn detect_in_progress(observed: &Observed) -> Vec<Finding> {
+    workloads(observed).filter_map(|workload| in_progress(observed, workload)).collect()
+}
+
+/// News within the deadline, and no pod of the new revision shows any failure.
+fn in_progress(observed: &Observed, workload: &Object) -> Option<Finding> {
+    let progress = Progress::of(workload);
+    let history = History::of(observed, workload);
+    let current = history.current()?;
+    let rolling = progress.old > 0 || progress.updated < progress.wanted || observed.is_recent(current.started_at, deadline(workload));
+    // The very first revision is an installation; it counts just the same.
+    if progress.is_complete() || progress.wanted == 0 || !rolling || workload.bool_at("spec.paused") == Some(true) {
+        return None;
+    }
+    let progressing = workload.condition("Progressing");
+    let news = progressing
+        .and_then(|condition| text(condition, "lastUpdateTime").parse().ok())
+        .into_iter()
+        .chain(current.pods.iter().filter_map(|pod| pod.created_at()))
+        .chain(current.started_at)
+        .max();
+    let stopped = progressing.is_some_and(|condition| text(condition, "status") == "False") || workload.condition_status("ReplicaFailure") == Some("True");
+    let failing = current.pods.iter().any(|pod| shows_failure(pod));
+    if stopped || failing || !observed.is_recent(news, deadline(workload)) {
+        return None;
+    }
+    let age = observed.age(current.started_at.or(news)).unwrap_or_default();
+    let count = format!("{} of {} pods updated, {} available", progress.updated, progress.wanted, progress.available);
+    let mut evidence: Vec<Evidence> = match workload.kind() {
+        "DaemonSet" => vec![field_evidence(workload, "status.updatedNumberScheduled", "pods updated so far")],
+        _ => vec![field_evidence(workload, "status.updatedReplicas", "pods updated so far")],
+    };
+    evidence.extend(progressing.map(|_| field_evidence(workload, "status.conditions[type=Progressing].reason", "the controller sees progress")));
+    evidence.push(Evidence::field("the revision being rolled out", current.object.reference(), "metadata.creationTimestamp", current.started_at.map_or_else(|| "unknown".to_owned(), |time| time.to_string())));
+    let mut affects = pods_and_owners(observed, observed.pods_of(workload));
+    affects.retain(|affected| !affected.same_object(&workload.reference()));
+    Some(Finding {
+        summary: format!("{} is rolling out revision {} since {} and progressing: {count}, no pod of it fails", workload.reference(), current.number, duration_text(age)),
+        affects,
+        causal_chain: vec![
+            format!("revision {} of {} was started {} ago", current.number, workload.reference(), duration_text(age)),
+            format!("it is progressing: {count}"),
+            "pods come and go until it is complete".to_owned(),
+        ],
+        evidence,
+        strength: 0.8,
+        disposition: Disposition::NotActionable,
+        ..draft("rollout_in_progress", CauseClass::ChangeInProgress, &workload.reference(), workload.reference())
+    })
+}
+
+/// A container that failed, or a pod no node takes.
+fn shows_failure(pod: &Object) -> bool {
+    let refused = pod.condition("PodScheduled").is_some_and(|condition| text(condition, "reason") == "Unschedulable");
+    refused || pod.str_at("status.phase") == Some("Failed") || containers(pod).iter().any(|container| container.role != crate::analyser::pods::Role::Init && has_failed(container))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyser::testing::{Scene, scene};
+
+    /// Revision 1 serves with one pod; revision 2, `minutes` old, has one pod in the given state.
+    fn rollout(started: &str, condition: &str, status: &str) -> Scene {
+        scene("Deployment shop/web").yaml(&format!(
+            "
+kind: Deployment
+metadata: {{name: web, namespace: shop, uid: d}}
+spec: {{replicas: 2}}
+status: {{replicas: 2, updatedReplicas: 1, availableReplicas: 1, conditions: [{condition}]}}
+---
+kind: ReplicaSet
+metadata: {{name: web-1, namespace: shop, uid: r1, creationTimestamp: 2026-04-01T00:00:00Z, annotations: {{deployment.kubernetes.io/revision: '1'}}, ownerReferences: [{{kind: Deployment, name: web, uid: d, controller: true}}]}}
+spec: {{template: {{spec: {{containers: [{{name: c, image: 'web:1'}}]}}}}}}
+---
+kind: ReplicaSet
+metadata: {{name: web-2, namespace: shop, uid: r2, creationTimestamp: {started}, annotations: {{deployment.kubernetes.io/revision: '2'}}, ownerReferences: [{{kind: Deployment, name: web, uid: d, controller: true}}]}}
+spec: {{template: {{spec: {{containers: [{{name: c, image: 'web:2'}}]}}}}}}
+---
+kind: Pod
+metadata: {{name: web-1-a, namespace: shop, creationTimestamp: 2026-04-01T00:00:00Z, ownerReferences: [{{kind: ReplicaSet, name: web-1, uid: r1, controller: true}}]}}
+spec: {{containers: [{{name: c}}]}}
+status: {{phase: Running, conditions: [{{type: Ready, status: 'True'}}], containerStatuses: [{{name: c, ready: true, state: {{running: {{startedAt: 2026-04-01T00:00:00Z}}}}}}]}}
+---
+kind: Pod
+metadata: {{name: web-2-a, namespace: shop, creationTimestamp: {started}, ownerReferences: [{{kind: ReplicaSet, name: web-2, uid: r2, controller: true}}]}}
+spec: {{containers: [{{name: c}}]}}
+status: {{phase: Pending, conditions: [{{type: Ready, status: 'False'}}], containerStatuses: [{{name: c, ready: false, restartCount: 0, state: {{waiting: {{reason: {status}}}}}}}]}}"
+        ))
+    }
+
+    const EXCEEDED: &str = "{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded, message: ReplicaSet web-2 has timed out progressing.}";
+    const PROGRESSING: &str = "{type: Progressing, status: 'True', reason: ReplicaSetUpdated, lastUpdateTime: 2026-05-04T09:58:00Z}";
+
+    #[test]
+    fn a_stuck_rollout_may_be_rolled_back_but_says_so_quietly() {
+        let finding = rollout("2026-05-04T09:30:00Z", EXCEEDED, "CrashLoopBackOff").only_finding(SIGNATURES);
+        assert_eq!((finding.cause_class, finding.action_type.as_deref()), (CauseClass::RolloutFailed, Some("RollbackDeployment")));
+        assert_eq!(finding.parameters.get("ROLLBACK_TO_REVISION"), Some(&serde_json::json!(1)));
+        assert!(finding.strength <= 0.5, "what keeps the pods down explains more");
+        assert!(finding.summary.contains("image"), "{}", finding.summary);
+    }
+
+    #[test]
+    fn a_rollout_under_way_is_left_alone() {
+        let finding = rollout("2026-05-04T09:58:00Z", PROGRESSING, "ContainerCreating").only_finding(SIGNATURES);
+        assert_eq!((finding.cause_class, finding.disposition), (CauseClass::ChangeInProgress, Disposition::NotActionable));
+        assert!(finding.affects.iter().any(|affected| affected.name == "web-2-a"));
+    }
+
+    #[test]
+    fn a_failing_or_stale_rollout_is_not_under_way() {
+        let failing = rollout("2026-05-04T09:58:00Z", PROGRESSING, "ImagePullBackOff");
+        assert!(failing.findings(SIGNATURES).is_empty());
+        let stale = rollout("2026-05-04T08:00:00Z", &PROGRESSING.replace("T09:58", "T08:00"), "ContainerCreating");
+        assert!(stale.findings(SIGNATURES).is_empty());
+    }
+
+    #[test]
+    fn a_complete_rollout_is_nothing() {
+        let complete = "{kind: Deployment, metadata: {name: web, namespace: shop, uid: d}, spec: {replicas: 1}, status: {replicas: 1, updatedReplicas: 1, availableReplicas: 1}}";
+        assert!(scene("Deployment shop/web").yaml(complete).findings(SIGNATURES).is_empty());
+    }
+
+    #[test]
+    fn a_set_that_waits_for_a_pod_of_the_past_needs_a_restart() {
+        let finding = scene("StatefulSet shop/db")
+            .yaml(
+                "
+kind: StatefulSet
+metadata: {name: db, namespace: shop, uid: s}
+spec: {replicas: 2}
+status: {replicas: 2, readyReplicas: 1, updatedReplicas: 0, currentRevision: db-old, updateRevision: db-new}
+---
+kind: Pod
+metadata: {name: db-1, namespace: shop, creationTimestamp: 2026-05-04T09:00:00Z, labels: {controller-revision-hash: db-bad}, ownerReferences: [{kind: StatefulSet, name: db, uid: s, controller: true}]}
+spec: {containers: [{name: c}]}
+status: {phase: Running, conditions: [{type: Ready, status: 'False'}], containerStatuses: [{name: c, ready: false, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff}}}]}",
+            )
+            .only_finding(SIGNATURES);
+        assert_eq!((finding.action_type.as_deref(), finding.target.to_string().as_str()), (Some("RestartWorkload"), "StatefulSet shop/db"));
+    }
+}
