@@ -86,7 +86,7 @@ fn suspicions<'a>(observed: &'a Observed, client: &'a Object) -> Vec<Suspicion<'
     }
     let is_silent = failures.is_empty() && observed.logs_of(client).all(|log| log.lines.is_empty());
     if is_silent && client.str_at("status.phase") == Some("Running") && !is_ready(client) {
-        found.extend(from_configuration(observed, client, 0.6, Vec::new()));
+        found.extend(from_configuration(observed, client, 0.6, &[]));
     }
     found
 }
@@ -121,7 +121,7 @@ fn from_failure<'a>(
         .map(|suspicion| Suspicion { evidence: evidence.clone(), first_seen: first, ..suspicion })
         .collect();
     if failed.addresses.is_empty() {
-        found = from_configuration(observed, client, 0.78, evidence);
+        found = from_configuration(observed, client, 0.78, &evidence);
         found.iter_mut().for_each(|suspicion| suspicion.first_seen = first);
     }
     found
@@ -131,14 +131,14 @@ fn from_configuration<'a>(
     observed: &'a Observed,
     client: &'a Object,
     strength: f64,
-    evidence: Vec<Evidence>,
+    evidence: &[Evidence],
 ) -> Vec<Suspicion<'a>> {
     let namespace = client.namespace().unwrap_or_default();
     let configured = configured_addresses(observed, client).into_iter();
     let suspicions = configured.filter_map(|configured| {
         let suspicion = to_address(observed, client, namespace, &configured.address)?;
         suspicion.service?;
-        let mut evidence = evidence.clone();
+        let mut evidence = evidence.to_vec();
         let claim = format!("the client is configured to talk to {}", suspicion.wanted);
         evidence.push(Evidence::field(claim, configured.object.reference(), configured.path, configured.value));
         Some(Suspicion { evidence, strength, ..suspicion })

@@ -131,7 +131,7 @@ fn failing(observed: &Observed, complaint: &Complaint<'_>) -> Option<Finding> {
             evidence,
             strength: 0.75,
             disposition: Disposition::Escalate,
-            ..draft("webhook_unreachable", CauseClass::AdmissionWebhook, &complaint.about, suffering.clone())
+            ..draft("webhook_unreachable", CauseClass::AdmissionWebhook, &complaint.about, suffering)
         });
     };
     let policy = entry.get("failurePolicy").and_then(Value::as_str).unwrap_or("Fail");
@@ -212,7 +212,7 @@ fn detect_denials(observed: &Observed) -> Vec<Finding> {
             evidence: vec![complaint.evidence.clone()],
             strength: 0.85,
             disposition: Disposition::Escalate,
-            ..draft("webhook_denies", CauseClass::AdmissionWebhook, &complaint.about, root.clone())
+            ..draft("webhook_denies", CauseClass::AdmissionWebhook, &complaint.about, root)
         })
     });
     findings.collect()

@@ -109,7 +109,7 @@ impl<'a> Pending<'a> {
     pub(super) fn missing_toleration(&self) -> Option<Finding> {
         let workers: Vec<&Fit<'_>> = self.fits.iter().filter(|found| !found.is_control_plane()).collect();
         let reserved = |found: &&Fit<'_>| found.taints.iter().any(|taint| !is_system_taint(taint));
-        if workers.is_empty() || !workers.iter().all(|found| reserved(found)) {
+        if workers.is_empty() || !workers.iter().all(reserved) {
             return None;
         }
         let (found, taint) = self.behind_one_taint().next()?;

@@ -60,7 +60,7 @@ impl<'a> Aim<'a> {
         evidence.extend(listening.iter().take(2).map(|(_, evidence)| evidence.clone()));
         let known: Vec<String> = listening.iter().map(|(port, _)| *port).chain(declared).collect::<BTreeSet<_>>().iter().map(i64::to_string).collect();
         let reason = format!("nothing listens on {target}; the pods use {}", enumerate(&known, 4));
-        Some(self.report(&reason, better.to_string(), evidence, &complaints, strength))
+        Some(self.report(&reason, &better.to_string(), evidence, &complaints, strength))
     }
 
     /// `targetPort` is a name no container port has: the controller publishes no port at all.
@@ -82,7 +82,7 @@ impl<'a> Aim<'a> {
             field_evidence(self.pod, "spec.containers[0].ports", format!("no container port is named {name}")),
         ];
         let reason = format!("its pods have no port named {name} (named: {})", enumerate(&listed, 4));
-        Some(self.report(&reason, better, evidence, complaints, 0.95))
+        Some(self.report(&reason, &better, evidence, complaints, 0.95))
     }
 
     fn target_evidence(&self, claim: String) -> Evidence {
@@ -94,7 +94,7 @@ impl<'a> Aim<'a> {
     fn report(
         &self,
         reason: &str,
-        better: String,
+        better: &str,
         mut evidence: Vec<Evidence>,
         complaints: &[&FailedConnection<'a>],
         strength: f64,

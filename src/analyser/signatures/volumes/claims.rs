@@ -115,8 +115,8 @@ impl<'a> Pending<'a> {
         evidence.extend(event.map(|event| event.evidence("the provisioning controller says so")));
         let proposal = self.proposal(Some(wanted));
         Some(self.with_class(
-            format!("{} asks for StorageClass {wanted}, which does not exist", self.claim.reference()),
-            format!("StorageClass {wanted} does not exist"),
+            &format!("{} asks for StorageClass {wanted}, which does not exist", self.claim.reference()),
+            &format!("StorageClass {wanted} does not exist"),
             evidence,
             proposal,
         ))
@@ -140,8 +140,8 @@ impl<'a> Pending<'a> {
         evidence.extend(event.map(|event| event.evidence("the volume controller says so")));
         let reason = if default.is_some() { "it was created before a default class existed" } else { "the cluster has no default StorageClass" };
         Some(self.with_class(
-            format!("{} names no StorageClass and {reason}", self.claim.reference()),
-            reason.to_owned(),
+            &format!("{} names no StorageClass and {reason}", self.claim.reference()),
+            reason,
             evidence,
             self.proposal(None),
         ))
@@ -158,13 +158,13 @@ impl<'a> Pending<'a> {
         }
     }
 
-    fn with_class(&self, what: String, cause: String, evidence: Vec<Evidence>, proposal: Option<&str>) -> Finding {
+    fn with_class(&self, what: &str, cause: &str, evidence: Vec<Evidence>, proposal: Option<&str>) -> Finding {
         let hint = proposal.map_or_else(|| "; there is no class to use instead".to_owned(), |class| format!("; {class} would do"));
         Finding {
             summary: format!("{what}{hint}"),
             action_type: proposal.map(|_| "FixStorageClass".to_owned()),
             parameters: parameters(proposal.map(|class| ("STORAGE_CLASS_NAME", class))),
-            causal_chain: vec![cause, self.consequence()],
+            causal_chain: vec![cause.to_owned(), self.consequence()],
             strength: 0.95,
             disposition: if proposal.is_some() { Disposition::Act } else { Disposition::Escalate },
             ..self.draft(evidence)
@@ -256,6 +256,6 @@ fn missing(observed: &Observed, pod: &Object) -> Option<Finding> {
         evidence,
         strength: 0.92,
         disposition: Disposition::Escalate,
-        ..draft("claim_unbound", CauseClass::VolumeUnbound, &pod.reference(), root.clone())
+        ..draft("claim_unbound", CauseClass::VolumeUnbound, &pod.reference(), root)
     })
 }
