@@ -1,32 +1,34 @@
 //! The embedded database: what must survive the process. The only room with sqlx.
+//!
+//! SQLite in WAL mode with `synchronous=FULL`. One connection writes, owned by one task that commits whatever was queued
+//! while the previous commit waited for the disk ([`writer`]); a few others read. A write is answered after its commit,
+//! never before, and happens entirely or not at all even if nobody waits for the answer any more. The process that owns
+//! the database holds a lock which dies with it; others may read beside it. Directories are made for the owner alone,
+//! files have mode 0600.
 
-use std::path::PathBuf;
+mod error;
+mod location;
+mod rows;
+mod sqlite;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::Deserialize;
+use jiff::Timestamp;
+use sqlx::sqlite::SqlitePool;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-/// Section `store` of the configuration (architecture §6).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StoreConfig {
-    /// `sqlite:///var/lib/holmesgpt-api/state.db`
-    pub url: String,
-}
+pub use error::StoreError;
+pub use location::{FILE_NAME, StoreConfig, StoreLocation};
+pub use rows::{AuditQuery, AuditRow, AuditTotals, FinalState, NewSession, SessionRow, StoredEvent};
 
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self { url: "sqlite:///var/lib/holmesgpt-api/state.db".to_owned() }
-    }
-}
-
-/// Where the database lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreLocation {
-    /// A database file; its directory is made when missing.
-    File(PathBuf),
-    /// A private directory that is removed on close.
-    Temporary,
-}
+use location::Files;
+use writer::{Job, WRITES_PENDING_MAX, Write, Writer};
 
 /// How a process uses the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,34 +40,254 @@ pub enum Access {
 }
 
 /// Handle to the open database. Clones share it.
-#[derive(Debug, Clone)]
-pub struct Store(Arc<StoreLocation>);
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
 
-impl Store {
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn open(location: &StoreLocation, access: Access) -> Result<Self, StoreError> {
-        let _ = access;
-        Ok(Self(Arc::new(location.clone())))
-    }
+struct Inner {
+    readers: SqlitePool,
+    /// `None` with read-only access.
+    jobs: Option<mpsc::Sender<Job>>,
+    closing: CancellationToken,
+    writer: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+    failing: Arc<AtomicBool>,
+    // Last: lock and temporary directory outlive the connections.
+    files: std::sync::Mutex<Option<Files>>,
+    path: std::path::PathBuf,
+}
 
-    /// Writes what is queued, checkpoints, and removes a temporary directory. Later calls fail with
-    /// [`StoreError::Closed`].
-    ///
-    /// # Errors
-    /// The checkpoint failed; committed data is still safe in the write-ahead log.
-    pub async fn close(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    pub fn location(&self) -> &StoreLocation {
-        &self.0
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("path", &self.0.path).finish_non_exhaustive()
     }
 }
 
-/// A failure of the database, in words for the log.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StoreError {
-    #[error("the store is closed")]
-    Closed,
+impl Store {
+    /// Opens the database, making or migrating it with [`Access::Serve`]. Milliseconds, whatever it holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process serves from it, [`StoreError::Newer`] when a newer version wrote it,
+    /// [`StoreError::File`] and [`StoreError::Open`] when it cannot be made or is no database.
+    pub async fn open(location: &StoreLocation, access: Access) -> Result<Self, StoreError> {
+        match access {
+            Access::Serve => Self::own(location).await,
+            Access::ReadOnly => Self::borrow(location).await,
+        }
+    }
+
+    async fn own(location: &StoreLocation) -> Result<Self, StoreError> {
+        let files = Files::own(location)?;
+        // A temporary store is gone after a crash anyway: waiting for the disk would buy nothing.
+        let connection = sqlite::open_writer(&files.database, !files.is_temporary()).await?;
+        let readers = sqlite::open_readers(&files.database).await?;
+        let (sender, jobs) = mpsc::channel(WRITES_PENDING_MAX);
+        let closing = CancellationToken::new();
+        let writer = Writer { connection, jobs, closing: closing.clone() };
+        let writer = tokio::spawn(writer.run());
+        Ok(Self::assemble(files, readers, Some(sender), closing, Some(writer)))
+    }
+
+    async fn borrow(location: &StoreLocation) -> Result<Self, StoreError> {
+        let files = Files::borrow(location)?;
+        let readers = sqlite::open_readers(&files.database).await?;
+        sqlite::check_schema(&files.database, &readers).await?;
+        Ok(Self::assemble(files, readers, None, CancellationToken::new(), None))
+    }
+
+    fn assemble(
+        files: Files,
+        readers: SqlitePool,
+        jobs: Option<mpsc::Sender<Job>>,
+        closing: CancellationToken,
+        writer: Option<JoinHandle<Result<(), StoreError>>>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            readers,
+            jobs,
+            closing,
+            writer: Mutex::new(writer),
+            failing: Arc::new(AtomicBool::new(false)),
+            path: files.database.clone(),
+            files: std::sync::Mutex::new(Some(files)),
+        }))
+    }
+
+    /// Commits what is queued, checkpoints, gives the lock back and removes a temporary directory. Later calls fail with
+    /// [`StoreError::Closed`]; closing twice is harmless.
+    ///
+    /// # Errors
+    /// The checkpoint failed; what was committed is still safe in the write-ahead log.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.0.closing.cancel();
+        let writer = self.0.writer.lock().await.take();
+        self.0.readers.close().await;
+        let outcome = match writer {
+            Some(writer) => writer.await.unwrap_or(Err(StoreError::Closed)),
+            None => Ok(()),
+        };
+        drop(self.0.files.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+        outcome
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Whether the newest write failed: the disk is full or gone. Readiness looks here.
+    pub fn is_failing(&self) -> bool {
+        self.0.failing.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a place in the write queue. What is then written through the permit keeps the order of the calls.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`], [`StoreError::ReadOnly`].
+    pub async fn permit(&self) -> Result<WritePermit, StoreError> {
+        let jobs = self.0.jobs.clone().ok_or(StoreError::ReadOnly)?;
+        let place = jobs.reserve_owned().await.map_err(|_| StoreError::Closed)?;
+        Ok(WritePermit { place, failing: Arc::clone(&self.0.failing) })
+    }
+
+    /// Stores an accepted session.
+    ///
+    /// # Errors
+    /// Nothing was stored.
+    pub async fn insert_session(&self, new: NewSession) -> Result<(), StoreError> {
+        self.permit().await?.queue(Write::InsertSession(new)).committed().await.map(drop)
+    }
+
+    /// Marks a pending session as investigating.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn start_session(&self, id: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.permit().await?.queue(Write::StartSession { id: id.to_owned(), at }).committed().await.map(drop)
+    }
+
+    /// Forgets a session.
+    ///
+    /// # Errors
+    /// The session is still there.
+    pub async fn remove_session(&self, id: &str) -> Result<(), StoreError> {
+        self.permit().await?.remove_session(id, None).committed().await.map(drop)
+    }
+
+    /// Removes audit events older than `before`, then the oldest until their bodies fit into `bytes_max`, a bounded
+    /// number of rows per call; answers how many went.
+    ///
+    /// # Errors
+    /// Nothing was removed.
+    pub async fn prune_events(&self, before: Timestamp, bytes_max: u64) -> Result<u64, StoreError> {
+        /// Rows of each kind per call, so that pruning never holds up the queue for long.
+        const ROWS_MAX: u32 = 1_000;
+        let prune = Write::PruneEvents { before, bytes_max, rows_max: ROWS_MAX };
+        self.permit().await?.queue(prune).committed().await
+    }
+
+    /// Commits a write that changes nothing: tells whether the disk takes writes again after [`Store::is_failing`].
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        self.permit().await?.queue(Write::Probe).committed().await.map(drop)
+    }
+
+    /// The narrow columns of every session, oldest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn sessions(&self) -> Result<Vec<SessionRow>, StoreError> {
+        sqlite::sessions(&self.0.readers).await
+    }
+
+    /// The incident of a session as JSON.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn session_incident(&self, id: &str) -> Result<Option<String>, StoreError> {
+        sqlite::session_incident(&self.0.readers, id).await
+    }
+
+    /// The result of a completed session as JSON.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn session_result(&self, id: &str) -> Result<Option<String>, StoreError> {
+        sqlite::session_result(&self.0.readers, id).await
+    }
+
+    /// Audit events in the order they were recorded.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn events(&self, query: &AuditQuery) -> Result<Vec<StoredEvent>, StoreError> {
+        sqlite::events(&self.0.readers, query).await
+    }
+
+    /// How much the local audit table holds.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn audit_totals(&self) -> Result<AuditTotals, StoreError> {
+        sqlite::audit_totals(&self.0.readers).await
+    }
+
+    /// Timestamp of the newest audit event.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn newest_event_timestamp(&self) -> Result<Option<Timestamp>, StoreError> {
+        sqlite::newest_event_timestamp(&self.0.readers).await
+    }
+}
+
+/// A place in the write queue. Handing over a write is immediate, so a caller can take a timestamp and queue the event
+/// in one step and thereby keep time order and commit order the same.
+#[derive(Debug)]
+pub struct WritePermit {
+    place: mpsc::OwnedPermit<Job>,
+    failing: Arc<AtomicBool>,
+}
+
+impl WritePermit {
+    /// Keeps one audit event.
+    pub fn record_event(self, row: AuditRow) -> Receipt {
+        self.queue(Write::RecordEvent(row))
+    }
+
+    /// Gives a session its final state and keeps the event that says so, both or neither. Affects no row, and keeps no
+    /// event, when the session is unknown or final already.
+    pub fn finish_session(self, end: FinalState, event: Option<AuditRow>) -> Receipt {
+        self.queue(Write::FinishSession { end, event })
+    }
+
+    /// Forgets a session and keeps the event that explains it, both or neither.
+    pub fn remove_session(self, id: &str, event: Option<AuditRow>) -> Receipt {
+        self.queue(Write::RemoveSession { id: id.to_owned(), event })
+    }
+
+    fn queue(self, write: Write) -> Receipt {
+        let (done, answer) = oneshot::channel();
+        self.place.send(Job { write, done });
+        Receipt { answer, failing: self.failing }
+    }
+}
+
+/// A queued write. It happens whether or not somebody waits.
+#[derive(Debug)]
+pub struct Receipt {
+    answer: oneshot::Receiver<Result<u64, StoreError>>,
+    failing: Arc<AtomicBool>,
+}
+
+impl Receipt {
+    /// Waits for the commit; answers the number of rows affected.
+    ///
+    /// # Errors
+    /// Nothing of the write happened.
+    pub async fn committed(self) -> Result<u64, StoreError> {
+        let outcome = self.answer.await.unwrap_or(Err(StoreError::Closed));
+        self.failing.store(outcome.is_err(), Ordering::Relaxed);
+        outcome
+    }
 }
