@@ -1,6 +1,6 @@
 //! The embedded store: durability, ownership, permissions, bounds.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
