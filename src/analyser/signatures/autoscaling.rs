@@ -175,7 +175,7 @@ fn at_maximum(observed: &Observed, hpa: &Object) -> Option<Finding> {
 
 /// At the maximum with the load on target: what the signal reports is no fault.
 fn comfortable(observed: &Observed, hpa: &Object, max: i64, load: &Load) -> Option<Finding> {
-    if !observed.incident.resource.same_object(&hpa.reference()) || load.ratio > 1.0 + TOLERANCE {
+    if !observed.signal.same_object(&hpa.reference()) || load.ratio > 1.0 + TOLERANCE {
         return None;
     }
     let what = format!("{} runs at its maximum of {max} replicas and {} ({}) is within its target of {}", hpa.reference(), load.name, load.current, load.target);

@@ -177,7 +177,7 @@ fn service<'a>(observed: &'a Observed, entry: &Value) -> Option<Result<&'a Objec
     let (namespace, name) = (text(client, "namespace"), text(client, "name"));
     match observed.get("Service", Some(namespace), name) {
         Some(service) => Some(Ok(service)),
-        None if observed.in_namespace("Service", namespace).next().is_some() => {
+        None if observed.in_namespace("Service", namespace).next().is_some() && observed.is_complete("Service", Some(namespace)) => {
             Some(Err(ResourceRef::namespaced("Service", namespace, name)))
         }
         None => None,

@@ -82,7 +82,7 @@ impl<'a> Pending<'a> {
                 "the other nodes cannot take the pod".to_owned(),
                 self.symptom(),
             ],
-            strength: 0.9,
+            strength: if self.observed.is_complete("Pod", None) { 0.9 } else { 0.7 },
             ..finding
         })
     }

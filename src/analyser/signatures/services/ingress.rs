@@ -29,7 +29,7 @@ pub(super) fn detect(observed: &Observed) -> Vec<Finding> {
     for ingress in observed.of_kind("Ingress") {
         let namespace = ingress.namespace().unwrap_or_default();
         let services: Vec<&Object> = observed.in_namespace("Service", namespace).collect();
-        if services.is_empty() {
+        if services.is_empty() || !observed.is_complete("Service", Some(namespace)) {
             continue;
         }
         for (path, backend) in backends(ingress) {

@@ -20,6 +20,7 @@ pub(super) fn detect(observed: &Observed) -> Vec<Finding> {
 
 fn selects_nothing(observed: &Observed, service: &Object) -> bool {
     selector(service).is_some()
+        && observed.is_complete("Pod", service.namespace())
         && backends(observed, service).is_empty()
         && ready_endpoints(observed, service).unwrap_or_default() == 0
         // A Service that is not served yet or no longer is nobody's fault.

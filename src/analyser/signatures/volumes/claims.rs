@@ -89,6 +89,10 @@ impl<'a> Pending<'a> {
         self.observed.of_kind("StorageClass").collect()
     }
 
+    fn classes_are_known(&self) -> bool {
+        !self.classes().is_empty() && self.observed.is_complete("StorageClass", None)
+    }
+
     fn class(&self) -> Option<&'a Object> {
         self.observed.get("StorageClass", None, class_name(self.claim)?)
     }
@@ -105,7 +109,7 @@ impl<'a> Pending<'a> {
         let told = event.is_some_and(|event| event.message.contains("storageclass") && event.message.contains("not found"));
         // Volumes made by hand may carry a class name without any such object.
         let by_hand = self.observed.of_kind("PersistentVolume").any(|volume| volume.str_at("spec.storageClassName") == Some(wanted));
-        if self.class().is_some() || (self.classes().is_empty() && !told) || (by_hand && !told) {
+        if self.class().is_some() || (!self.classes_are_known() && !told) || (by_hand && !told) {
             return None;
         }
         let mut evidence = vec![

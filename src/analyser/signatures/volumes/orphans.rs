@@ -44,7 +44,7 @@ fn orphaned_claim(observed: &Observed, claim: &Object) -> Option<Finding> {
     let pods = observed.in_namespace("Pod", namespace);
     let mut mounting = pods.filter(|pod| claims_of(pod).iter().any(|(name, _)| name == claim.name()));
     let in_use = mounting.any(|pod| !matches!(pod.str_at("status.phase"), Some("Succeeded" | "Failed")));
-    if in_use || claim.str_at("status.phase") != Some("Bound") || referenced(observed, claim) {
+    if in_use || !observed.is_complete("Pod", Some(namespace)) || claim.str_at("status.phase") != Some("Bound") || referenced(observed, claim) {
         return None;
     }
     let former = former_user(observed, claim);
