@@ -5,8 +5,8 @@
 //! what some such policy allows passes. Policies add up; there is no order and no explicit deny. Evaluation happens
 //! on pod addresses and pod ports, after the Service's translation: a rule that names the *Service's* port misses.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use serde_json::Value;
 

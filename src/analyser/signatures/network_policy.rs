@@ -1,6 +1,6 @@
 //! Connections that a NetworkPolicy drops: a client times out, and the policies say why.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

@@ -130,7 +130,7 @@ impl<'a> Pending<'a> {
     fn no_class(&self) -> Option<Finding> {
         let event = self.event(&["FailedBinding"]);
         let told = event.is_some_and(|event| event.message.contains("no storage class is set"));
-        if class_name(self.claim).is_some_and(|name| !name.is_empty() || !told) || (self.classes().is_empty() && !told) {
+        if class_name(self.claim).is_some_and(|name| !name.is_empty() || !told) || (!self.classes_are_known() && !told) {
             return None;
         }
         if class_name(self.claim) == Some("") {
