@@ -348,7 +348,8 @@ fn peer_selector(policy: &Object, miss: &Miss, peer: &Object) -> Option<String> 
     if peer.label("k8s-app") == Some("kube-dns") {
         return Some("k8s-app=kube-dns".to_owned());
     }
-    if is_foreign {
+    // A missed pod label means that the namespace was right.
+    if is_foreign && !matches!(miss, Miss::PodLabel { .. }) {
         return Some(format!("kubernetes.io/metadata.name={}", peer.namespace()?));
     }
     let labels = peer.labels();

@@ -32,7 +32,7 @@ fn unbound(observed: &Observed, claim: &Object) -> Option<Finding> {
         Some("Lost") => Some(lost(observed, claim)),
         Some("Pending") => {
             let pending = Pending { observed, claim, users: users(observed, claim) };
-            pending.class_missing().or_else(|| pending.no_class()).or_else(|| pending.not_provisioned()).or_else(|| pending.waits())
+            pending.class_missing().or_else(|| pending.no_class()).or_else(|| pending.not_provisioned()).or_else(|| pending.no_volume_fits()).or_else(|| pending.waits())
         }
         _ => None,
     }
@@ -206,6 +206,30 @@ impl<'a> Pending<'a> {
             strength,
             disposition: Disposition::Escalate,
             ..self.draft(evidence)
+        })
+    }
+
+    /// Volumes of this class are made by hand (local disks), and none is where its pod may go.
+    fn no_volume_fits(&self) -> Option<Finding> {
+        let words = "available persistent volumes to bind";
+        let path = "status.conditions[type=PodScheduled].message";
+        let pod = self.users.iter().find(|pod| pod.str_at(path).is_some_and(|message| message.contains(words)))?;
+        let class = class_name(self.claim).unwrap_or("(default)");
+        let volumes = self.observed.of_kind("PersistentVolume");
+        let free = volumes.filter(|volume| {
+            volume.str_at("spec.storageClassName") == Some(class) && volume.str_at("status.phase") == Some("Available")
+        });
+        let count = free.count();
+        Some(Finding {
+            summary: format!(
+                "{} stays unbound: no PersistentVolume of class {class} fits ({count} are free, none where {} may run)",
+                self.claim.reference(),
+                pod.name()
+            ),
+            causal_chain: vec![format!("no volume of class {class} fits the claim"), self.consequence()],
+            strength: 0.85,
+            disposition: Disposition::Escalate,
+            ..self.draft(vec![field_evidence(pod, path, "the scheduler found no volume to bind")])
         })
     }
 

@@ -92,6 +92,20 @@ fn a_failing_or_silent_provisioner_is_for_people() {
 }
 
 #[test]
+fn a_claim_no_handmade_volume_fits_is_for_people() {
+    let refused = user("Pending", "False", "").replace(
+        "conditions: [",
+        "conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: '0/3 nodes are available: 3 node(s) did not find available persistent volumes to bind.'}, ",
+    );
+    let finding = scene("Pod shop/db-0")
+        .yaml(&claim("storageClassName: local", "phase: Pending"))
+        .yaml(&class("local", false, "volumeBindingMode: WaitForFirstConsumer"))
+        .yaml(&refused)
+        .only_finding(SIGNATURES);
+    assert_eq!((finding.cause_class, finding.disposition), (CauseClass::VolumeUnbound, Disposition::Escalate));
+}
+
+#[test]
 fn a_full_volume_is_expanded_where_its_class_allows() {
     let finding = bound().yaml(&class("fast", true, "allowVolumeExpansion: true")).log("shop/db-0", "db", &[NO_SPACE]).only_finding(SIGNATURES);
     assert_eq!((finding.cause_class, finding.action_type.as_deref()), (CauseClass::VolumeFull, Some("ExpandPersistentVolumeClaim")));
