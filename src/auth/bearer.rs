@@ -51,7 +51,8 @@ mod tests {
     fn header_table() {
         use Refusal::{EmptyToken, MissingHeader, NotAuthenticated};
         let long = format!("Bearer {}", "a".repeat(TOKEN_BYTES_MAX + 1));
-        let rows: &[(&[&[u8]], Result<&str, Refusal>)] = &[
+        type Row<'a> = (&'a [&'a [u8]], Result<&'a str, Refusal>);
+        let rows: &[Row<'_>] = &[
             (&[], Err(MissingHeader)),
             (&[b""], Err(MissingHeader)),
             (&[b"Basic YWxpY2U6cw=="], Err(MissingHeader)),

@@ -24,7 +24,7 @@ pub use self::config::{Format, Level, LoggingConfig};
 use self::record::{Fields, Line};
 
 /// Our own events; everything else is logged by libraries and only from [`Level::library_level`] up.
-const OWN_TARGET: &str = "holmesgpt_api";
+const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
 
 /// Removes secrets from one text. Applied to every string value before it is written.
 pub type Scrub = Arc<dyn for<'a> Fn(&'a str) -> Cow<'a, str> + Send + Sync>;

@@ -1,4 +1,6 @@
 //! The one integration-test binary.
 
 mod house;
+mod http_contract;
+mod service;
 mod store;

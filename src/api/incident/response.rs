@@ -58,11 +58,11 @@ pub struct IncidentResponse {
     /// Narrative for people.
     pub analysis: String,
     /// `summary`, `severity`, `contributing_factors`, `remediationTarget`, …
-    #[schema(value_type = Object)]
+    #[schema(value_type = HashMap<String, Value>)]
     pub root_cause_analysis: Map<String, Value>,
     /// The workflow to run: `workflow_id`, `execution_bundle`, `parameters`, … Absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<HashMap<String, Value>>)]
     pub selected_workflow: Option<Map<String, Value>>,
     /// Overall confidence, 0 to 1.
     #[schema(minimum = 0.0, maximum = 1.0)]
@@ -70,7 +70,7 @@ pub struct IncidentResponse {
     /// Completion time, RFC 3339, UTC.
     pub timestamp: String,
     /// A person must look before anything is done.
-    #[schema(default = false)]
+    #[schema(default = false, required = false)]
     pub needs_human_review: bool,
     /// Why; present if and only if the flag is true.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,10 +79,13 @@ pub struct IncidentResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_actionable: Option<bool>,
     /// Plain sentences.
+    #[schema(required = false)]
     pub warnings: Vec<String>,
     /// Other candidates, for people only.
+    #[schema(required = false)]
     pub alternative_workflows: Vec<AlternativeWorkflow>,
     /// Validations of the chosen workflow, oldest first.
+    #[schema(required = false)]
     pub validation_attempts_history: Vec<ValidationAttempt>,
 }
 
@@ -118,7 +121,8 @@ pub struct ValidationAttempt {
     pub timestamp: String,
 }
 
-/// Why a person must look (http-api §2.6). `operator_escalation` appears only in answers to late successor clients.
+// http-api §2.6
+/// Why a person must look. `operator_escalation` appears only in answers to late successor clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HumanReviewReason {

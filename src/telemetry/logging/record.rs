@@ -104,7 +104,7 @@ impl Line {
             ("level", level),
             ("msg", String::new()),
             ("event", UNNAMED_EVENT.to_owned()),
-            ("logger", logger.strip_prefix("holmesgpt_api::").unwrap_or(logger).to_owned()),
+            ("logger", logger.strip_prefix(concat!(env!("CARGO_CRATE_NAME"), "::")).unwrap_or(logger).to_owned()),
             ("service", identity.service.clone()),
             ("version", identity.version.clone()),
             ("pod", identity.pod.clone()),

@@ -339,6 +339,20 @@ fn the_last_of_duplicate_keys_wins() {
     assert_eq!(AnalyzeBody::parse(text.as_bytes()).and_then(Incident::try_from).unwrap().incident_id, "second");
 }
 
+#[test]
+fn the_published_schema_is_the_one_that_is_read() {
+    let document: Value = serde_json::from_str(&crate::api::openapi()).unwrap();
+    let schema = &document["components"]["schemas"]["IncidentRequest"];
+    let required: Vec<&str> =
+        schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(required, REQUIRED);
+    for name in schema["properties"].as_object().unwrap().keys().filter(|name| *name != "signal_type") {
+        let invalid = read(&with(name, json!([{}]))).unwrap_err();
+        assert_eq!(invalid.errors[0].loc[1], fields::Step::Name(name.clone()), "{name} is not read");
+        assert_eq!(read(&without(name)).is_err(), required.contains(&name.as_str()), "{name}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_break_the_door(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {

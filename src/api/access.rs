@@ -1,0 +1,95 @@
+//! Layers that decide whether a request reaches its handler: cross-origin rules, authentication, concurrency.
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    AUTHORIZATION, ORIGIN, VARY,
+};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
+use tracing::Span;
+
+use super::edge::Authenticated;
+use super::problem::Problem;
+use super::{AppState, routes};
+use crate::auth::Attempt;
+
+/// Web pages that may call the API from a browser.
+const ALLOWED_ORIGINS: &[&str] = &["http://localhost", "http://127.0.0.1"];
+
+/// Answers preflights, which carry no token, and marks answers for the allowed origins.
+pub(super) async fn cross_origin(request: Request, next: Next) -> Response {
+    let origin = request.headers().get(ORIGIN).cloned();
+    let allowed = origin.clone().filter(|origin| ALLOWED_ORIGINS.iter().any(|known| origin == known));
+    let is_preflight = request.method() == Method::OPTIONS
+        && origin.is_some()
+        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let headers = response.headers_mut();
+    if origin.is_some() {
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+    }
+    let Some(allowed) = allowed else {
+        return response;
+    };
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    if is_preflight {
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+        let names = "authorization, content-type, idempotency-key, prefer, x-request-id";
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(names));
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    } else {
+        let names = "location, retry-after, x-request-id";
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(names));
+    }
+    response
+}
+
+/// Lets public paths pass and asks who sent everything else, unknown paths included. Runs before the body is read.
+/// A plain `OPTIONS` on a known route tells its methods to anybody.
+pub(super) async fn authenticate(State(state): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
+    let is_options = request.method() == Method::OPTIONS && request.extensions().get::<MatchedPath>().is_some();
+    if is_options || routes::is_public(request.uri().path()) {
+        return next.run(request).await;
+    }
+    let outcome = {
+        let authorization: Vec<&[u8]> =
+            request.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
+        let attempt =
+            Attempt { method: request.method().as_str(), path: request.uri().path(), authorization: &authorization };
+        state.authenticator.check(attempt).await
+    };
+    let caller = match outcome {
+        Ok(caller) => caller,
+        Err(refusal) => return Problem::from(refusal).into_response(),
+    };
+    Span::current().record("user", &caller.user);
+    let known = Authenticated(caller.user.clone());
+    // Nothing behind this point needs the token.
+    request.headers_mut().remove(AUTHORIZATION);
+    request.extensions_mut().insert(caller);
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(known);
+    response
+}
+
+/// Bounds how many authenticated requests are answered at once. Probes are never turned away.
+pub(super) async fn limit_concurrency(
+    State(slots): State<Option<Arc<Semaphore>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(slots) = slots.filter(|_| !routes::is_public(request.uri().path())) else {
+        return next.run(request).await;
+    };
+    match slots.try_acquire() {
+        Ok(_slot) => next.run(request).await,
+        Err(_) => Problem::too_many_requests_at_once().into_response(),
+    }
+}

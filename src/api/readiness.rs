@@ -1,0 +1,289 @@
+//! Whether the service may be sent work (http-api §1.11, operations §5.3 as settled in architecture §7).
+//!
+//! Others report facts; nothing here does I/O, so `/ready` answers from memory. A configured dependency holds the
+//! service in `starting` until it first answers; afterwards its absence is only told, as `degraded`, because failing
+//! readiness would also cut off callers who poll for finished results.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tracing::{info, warn};
+
+use crate::telemetry::Build;
+use crate::telemetry::metrics::{Dependency, Metrics};
+
+/// Kept for old clients: the original's three checks, which were constants there too.
+const CONSTANT_CHECKS: &[&str] = &["sdk", "context_api", "prometheus"];
+
+/// Whether traffic should come, in the words of the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Wiring is not finished, or a configured dependency has never answered.
+    Starting,
+    Ready,
+    /// A fault that work cannot survive: the store, or audit at its limits.
+    NotReady,
+    ShuttingDown,
+}
+
+impl Phase {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::NotReady => "not_ready",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+}
+
+/// State of one dependency. `detail` words are public: no host names, addresses or upstream texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    /// Not configured.
+    Off,
+    NeverSeen,
+    Up {
+        since: Timestamp,
+    },
+    Down {
+        since: Timestamp,
+        detail: &'static str,
+    },
+}
+
+/// Handle shared by the composition root, background probes and the routes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    state: Arc<Mutex<State>>,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct State {
+    started: bool,
+    draining: bool,
+    /// Reason words of faults that stop work.
+    faults: Vec<&'static str>,
+    dependencies: [(Dependency, Health); 3],
+}
+
+impl State {
+    fn phase(&self) -> Phase {
+        let unseen = self.dependencies.iter().any(|(_, health)| *health == Health::NeverSeen);
+        match () {
+            () if self.draining => Phase::ShuttingDown,
+            () if !self.started || unseen => Phase::Starting,
+            () if !self.faults.is_empty() => Phase::NotReady,
+            () => Phase::Ready,
+        }
+    }
+
+    fn reason(&self) -> Option<&'static str> {
+        let unseen = self.dependencies.iter().find(|(_, health)| *health == Health::NeverSeen);
+        match self.phase() {
+            Phase::Ready => None,
+            Phase::ShuttingDown => Some("shutting_down"),
+            Phase::NotReady => self.faults.first().copied(),
+            Phase::Starting => Some(unseen.filter(|_| self.started).map_or("starting", |(name, _)| unreachable(*name))),
+        }
+    }
+
+    fn degraded(&self) -> Vec<&'static str> {
+        let down = self.dependencies.iter().filter(|(_, health)| matches!(health, Health::Down { .. }));
+        down.map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// Reason word of a dependency that does not answer.
+fn unreachable(dependency: Dependency) -> &'static str {
+    match dependency {
+        Dependency::DataStorage => "datastorage_unreachable",
+        Dependency::Kubernetes => "kubernetes_unreachable",
+        Dependency::Llm => "llm_unreachable",
+    }
+}
+
+impl Readiness {
+    /// Starting, with the dependencies that are configured; the others are `off`.
+    pub fn new(configured: &[Dependency], metrics: Metrics) -> Self {
+        let health = |dependency| if configured.contains(&dependency) { Health::NeverSeen } else { Health::Off };
+        let dependencies = [Dependency::DataStorage, Dependency::Kubernetes, Dependency::Llm]
+            .map(|dependency| (dependency, health(dependency)));
+        let state = State { started: false, draining: false, faults: Vec::new(), dependencies };
+        Self { state: Arc::new(Mutex::new(state)), metrics }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Applies a fact and logs the change of phase, if it is one.
+    fn change(&self, fact: impl FnOnce(&mut State)) {
+        let (old, new, reason) = {
+            let mut state = self.lock();
+            let old = state.phase();
+            fact(&mut state);
+            (old, state.phase(), state.reason())
+        };
+        let (from, to) = (old.as_str(), new.as_str());
+        match new {
+            _ if old == new => {}
+            Phase::Ready => info!(event = "readiness_changed", from, to, reason, "ready for work"),
+            _ => warn!(event = "readiness_changed", from, to, reason, "not ready for work"),
+        }
+    }
+
+    /// Every part is wired.
+    pub fn started(&self) {
+        self.change(|state| state.started = true);
+    }
+
+    /// The service drains; nothing makes it ready again.
+    pub fn shutting_down(&self) {
+        self.metrics.shutting_down();
+        self.change(|state| state.draining = true);
+    }
+
+    /// A dependency answered its probe.
+    pub fn up(&self, dependency: Dependency) {
+        self.metrics.dependency_up(dependency, true);
+        self.set(dependency, |health| match health {
+            Health::Off | Health::Up { .. } => health,
+            Health::NeverSeen | Health::Down { .. } => Health::Up { since: Timestamp::now() },
+        });
+    }
+
+    /// A dependency failed its probes. `detail` is a public word such as `timeout`.
+    pub fn down(&self, dependency: Dependency, detail: &'static str) {
+        self.metrics.dependency_up(dependency, false);
+        self.set(dependency, |health| match health {
+            Health::Off | Health::NeverSeen => health,
+            Health::Up { .. } => Health::Down { since: Timestamp::now(), detail },
+            Health::Down { since, .. } => Health::Down { since, detail },
+        });
+    }
+
+    fn set(&self, dependency: Dependency, next: impl FnOnce(Health) -> Health) {
+        self.change(|state| {
+            if let Some((_, health)) = state.dependencies.iter_mut().find(|(name, _)| *name == dependency) {
+                *health = next(*health);
+            }
+        });
+    }
+
+    /// A fault stops work until [`Self::mended`]: `store_unavailable`, `audit_unavailable`.
+    pub fn broken(&self, reason: &'static str) {
+        self.change(|state| {
+            if !state.faults.contains(&reason) {
+                state.faults.push(reason);
+            }
+        });
+    }
+
+    /// The fault is gone.
+    pub fn mended(&self, reason: &'static str) {
+        self.change(|state| state.faults.retain(|fault| *fault != reason));
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.lock().phase()
+    }
+
+    /// Word for why the phase is not `ready`.
+    pub fn reason(&self) -> Option<&'static str> {
+        self.lock().reason()
+    }
+
+    /// Body of `GET /ready`.
+    pub fn report(&self) -> Value {
+        let state = self.lock();
+        let phase = state.phase();
+        let version = Build::CURRENT.version;
+        if phase == Phase::ShuttingDown {
+            return json!({ "status": phase, "reason": "Service is gracefully shutting down", "version": version });
+        }
+        let constants = CONSTANT_CHECKS.iter().map(|name| ((*name).to_owned(), json!({ "status": "up" })));
+        let real = state.dependencies.iter().map(|(name, health)| (name.as_str().to_owned(), shown(*health)));
+        let dependencies: Map<String, Value> = constants.chain(real).collect();
+        let mut report = json!({
+            "status": phase, "dependencies": dependencies, "degraded": state.degraded(), "version": version,
+        });
+        if let (Some(reason), Some(report)) = (state.reason(), report.as_object_mut()) {
+            report.insert("reason".to_owned(), reason.into());
+        }
+        report
+    }
+}
+
+fn shown(health: Health) -> Value {
+    match health {
+        Health::Off => json!({ "status": "off" }),
+        Health::NeverSeen => json!({ "status": "down", "detail": "never_reached" }),
+        Health::Up { since } => json!({ "status": "up", "since": format!("{since:.0}") }),
+        Health::Down { since, detail } => json!({ "status": "down", "since": format!("{since:.0}"), "detail": detail }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn readiness(configured: &[Dependency]) -> Readiness {
+        Readiness::new(configured, Metrics::build().unwrap())
+    }
+
+    fn status(readiness: &Readiness, dependency: &str) -> String {
+        readiness.report()["dependencies"][dependency]["status"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_configured_dependency_holds_the_start_and_later_only_degrades() {
+        let readiness = readiness(&[Dependency::Kubernetes]);
+        assert_eq!((readiness.phase(), readiness.reason()), (Phase::Starting, Some("starting")));
+        readiness.started();
+        assert_eq!((readiness.phase(), readiness.reason()), (Phase::Starting, Some("kubernetes_unreachable")));
+        readiness.down(Dependency::Kubernetes, "timeout");
+        assert_eq!(readiness.phase(), Phase::Starting, "a failure before the first success changes nothing");
+        readiness.up(Dependency::Kubernetes);
+        assert_eq!((readiness.phase(), readiness.reason()), (Phase::Ready, None));
+        readiness.down(Dependency::Kubernetes, "timeout");
+        assert_eq!(readiness.phase(), Phase::Ready);
+        let report = readiness.report();
+        assert_eq!(report["degraded"], json!(["kubernetes"]));
+        assert_eq!(report["dependencies"]["kubernetes"]["detail"], "timeout");
+        assert!(report.get("reason").is_none());
+    }
+
+    #[test]
+    fn what_is_not_configured_is_off() {
+        let readiness = readiness(&[]);
+        readiness.started();
+        readiness.down(Dependency::Llm, "timeout");
+        assert_eq!(readiness.phase(), Phase::Ready);
+        assert_eq!(status(&readiness, "llm"), "off");
+        for constant in CONSTANT_CHECKS {
+            assert_eq!(status(&readiness, constant), "up");
+        }
+    }
+
+    #[test]
+    fn faults_stop_work_until_mended_and_draining_wins() {
+        let readiness = readiness(&[]);
+        readiness.started();
+        readiness.broken("store_unavailable");
+        readiness.broken("store_unavailable");
+        assert_eq!((readiness.phase(), readiness.reason()), (Phase::NotReady, Some("store_unavailable")));
+        readiness.mended("store_unavailable");
+        assert_eq!(readiness.phase(), Phase::Ready);
+        readiness.shutting_down();
+        readiness.broken("audit_unavailable");
+        assert_eq!(readiness.phase(), Phase::ShuttingDown);
+        let report = readiness.report();
+        assert_eq!(report["status"], "shutting_down");
+        assert_eq!(report["reason"], "Service is gracefully shutting down");
+    }
+}

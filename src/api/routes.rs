@@ -1,0 +1,59 @@
+//! All routes on one screen, and who may use them without a token.
+
+use std::sync::Arc;
+
+use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{AppState, docs, incident, openapi, operations};
+
+/// Paths that need no token (http-api §3.1): compared as a whole. The assets of the documentation page join them.
+const PUBLIC: &[&str] = &[
+    "/health",
+    "/health/ready",
+    "/ready",
+    "/healthz",
+    "/livez",
+    "/readyz",
+    "/startupz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/redoc",
+];
+
+/// Routes that are asked every few seconds by machines.
+const PROBES: &[&str] =
+    &["/health", "/health/ready", "/ready", "/healthz", "/livez", "/readyz", "/startupz", "/metrics"];
+
+pub(super) fn is_public(path: &str) -> bool {
+    PUBLIC.contains(&path) || docs::is_asset(path)
+}
+
+pub(super) fn is_probe(route: &str) -> bool {
+    PROBES.contains(&route)
+}
+
+/// The catalogue of endpoints (http-api §1.1). Those registered with `routes!` are described by `/openapi.json`.
+pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
+    OpenApiRouter::with_openapi(openapi::head())
+        // With a token.
+        .routes(routes!(incident::analyze))
+        .routes(routes!(incident::status))
+        .routes(routes!(incident::result))
+        .routes(routes!(operations::config))
+        // Without one.
+        .routes(routes!(operations::health))
+        .routes(routes!(operations::ready))
+        .route("/health/ready", get(operations::ready))
+        .route("/healthz", get(operations::alive))
+        .route("/livez", get(operations::alive))
+        .route("/readyz", get(operations::ready_briefly))
+        .route("/startupz", get(operations::started))
+        .route("/metrics", get(operations::metrics))
+        .route("/openapi.json", get(docs::document))
+        .route("/docs", get(docs::page))
+        .route("/docs/{asset}", get(docs::asset))
+        .route("/redoc", get(docs::redirect))
+}

@@ -1,0 +1,191 @@
+//! The accept loop. `axum::serve` keeps a half-sent request open for ever and then hangs on shutdown; this one bounds
+//! connections, header time and drain.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+use tracing::{debug, error, info, warn};
+
+use super::config::ServerConfig;
+
+/// Requests in flight get this long to finish after the listener closed (operations §5.5, step 5).
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after `accept` failed, e.g. for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Largest request head.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// HTTP/2 connections are asked this often whether somebody is still there.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// Address of the client as the socket sees it; an extension of every request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PeerAddress(pub(super) SocketAddr);
+
+/// Bounds of the accept loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServeConfig {
+    pub connections_max: usize,
+    /// A connection whose request head takes longer, or that idles longer, is closed.
+    pub header_timeout: Duration,
+    /// After shutdown, connections still open are cut off.
+    pub drain_timeout: Duration,
+}
+
+impl From<&ServerConfig> for ServeConfig {
+    fn from(config: &ServerConfig) -> Self {
+        Self {
+            connections_max: config.max_connections.clamp(1, Semaphore::MAX_PERMITS),
+            header_timeout: Duration::from_secs(config.header_timeout_seconds),
+            drain_timeout: DRAIN_TIMEOUT,
+        }
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct ServerHandle {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl ServerHandle {
+    /// Where it listens; tells the port when 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the listener is closed and every connection is finished or cut off.
+    pub async fn closed(self) {
+        if let Err(failure) = self.task.await {
+            error!(event = "unexpected_error", error = %failure, "the accept loop ended early");
+        }
+    }
+}
+
+/// Serves until `shutdown` is cancelled, then closes the listener, lets requests in flight finish within the drain
+/// timeout, and cuts off the rest.
+///
+/// # Errors
+/// The listener has no address.
+pub fn serve(
+    listener: TcpListener,
+    router: Router,
+    config: ServeConfig,
+    shutdown: CancellationToken,
+) -> std::io::Result<ServerHandle> {
+    let address = listener.local_addr()?;
+    let task = tokio::spawn(accept(listener, router, config, shutdown));
+    Ok(ServerHandle { address, task })
+}
+
+async fn accept(listener: TcpListener, router: Router, config: ServeConfig, shutdown: CancellationToken) {
+    let slots = Arc::new(Semaphore::new(config.connections_max));
+    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
+    let cut_off = CancellationToken::new();
+    while let Some((stream, peer, slot)) = next(&listener, &slots, &shutdown).await {
+        let connection = Connection { router: router.clone(), peer, header_timeout: config.header_timeout };
+        let served = connection.serve(stream, graceful.watcher());
+        let cut_off = cut_off.clone();
+        connections.spawn(async move {
+            let _slot: OwnedSemaphorePermit = slot;
+            cut_off.run_until_cancelled(served).await;
+        });
+    }
+    drop(listener);
+    connections.close();
+    if timeout(config.drain_timeout, graceful.shutdown()).await.is_err() {
+        warn!(
+            event = "shutdown_connections_cut_off",
+            connections = connections.len(),
+            "requests did not finish in time"
+        );
+    }
+    cut_off.cancel();
+    connections.wait().await;
+    info!(event = "shutdown_listener_closed", "every connection is closed");
+}
+
+/// The next connection and its place, or `None` at shutdown. While all places are taken, clients wait in the kernel.
+async fn next(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+    shutdown: &CancellationToken,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let slot = shutdown.run_until_cancelled(Arc::clone(slots).acquire_owned()).await?.ok()?;
+    loop {
+        match shutdown.run_until_cancelled(listener.accept()).await? {
+            Ok((stream, peer)) => return Some((stream, peer, slot)),
+            Err(failure) => {
+                warn!(event = "accept_failed", error = %failure, "no connection could be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+struct Connection {
+    router: Router,
+    peer: SocketAddr,
+    header_timeout: Duration,
+}
+
+impl Connection {
+    async fn serve(self, stream: TcpStream, watcher: hyper_util::server::graceful::Watcher) {
+        // Answers are small; do not wait for more to send.
+        let _ = stream.set_nodelay(true);
+        let Self { router, peer, header_timeout } = self;
+        let asked = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&asked);
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            seen.store(true, Ordering::Relaxed);
+            let router = router.clone();
+            async move {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(PeerAddress(peer));
+                router.oneshot(request).await.map_err(|never: Infallible| match never {})
+            }
+        });
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_timeout)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL);
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let mut served = std::pin::pin!(watcher.watch(connection));
+        // The builder waits without limit for the first bytes, which tell HTTP/1 from HTTP/2.
+        let ended = tokio::select! {
+            ended = &mut served => Some(ended),
+            () = sleep(header_timeout) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None if !asked.load(Ordering::Relaxed) => return,
+            None => served.await,
+        };
+        if let Err(failure) = ended {
+            debug!(event = "connection_ended", error = %failure, "a connection broke");
+        }
+    }
+}
