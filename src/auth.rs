@@ -5,13 +5,16 @@
 
 mod bearer;
 mod config;
+mod kubernetes;
 mod token_file;
 
 use std::path::Path;
 
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 pub use self::config::{AuthConfig, AuthMode};
+use self::kubernetes::KubernetesReviews;
+pub use self::kubernetes::{ApiAccess, KubernetesAuthError};
 pub use self::token_file::{TokenFile, TokenFileError};
 use crate::telemetry::metrics::{AuthResult, DenialReason, Metrics};
 
@@ -83,6 +86,8 @@ impl Refusal {
 pub enum AuthError {
     #[error(transparent)]
     TokenFile(#[from] TokenFileError),
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesAuthError),
 }
 
 /// Decides about requests. Built once by the composition root.
@@ -95,9 +100,35 @@ pub struct Authenticator {
 #[derive(Debug)]
 enum Mode {
     TokenFile(TokenFile),
+    Kubernetes(Box<KubernetesReviews>),
 }
 
 impl Authenticator {
+    /// The configured mode, with its defaults for outside a test.
+    ///
+    /// # Errors
+    /// As [`Self::open_token_file`] and [`Self::build_kubernetes`].
+    pub async fn build(config: &AuthConfig, state_dir: &Path, metrics: Metrics) -> Result<Self, AuthError> {
+        match config.mode {
+            AuthMode::Token => Self::open_token_file(config, state_dir, metrics),
+            AuthMode::Kubernetes => Self::build_kubernetes(config, &ApiAccess::Infer, metrics).await,
+        }
+    }
+
+    /// Kubernetes mode (http-api §3): the API server is asked about every caller.
+    ///
+    /// # Errors
+    /// No usable Kubernetes configuration, or the own namespace is unknown.
+    pub async fn build_kubernetes(
+        config: &AuthConfig,
+        access: &ApiAccess,
+        metrics: Metrics,
+    ) -> Result<Self, AuthError> {
+        let reviews = KubernetesReviews::build(config, access, metrics.clone()).await?;
+        info!(event = "auth_initialized", mode = "kubernetes", "callers are reviewed by the API server");
+        Ok(Self { mode: Mode::Kubernetes(Box::new(reviews)), metrics })
+    }
+
     /// Token-file mode (architecture decision 11): callers are listed in a file of `<user>:<token>` lines.
     /// `state_dir` holds the file when the configuration names none.
     ///
@@ -113,6 +144,7 @@ impl Authenticator {
     pub fn token_file(&self) -> Option<&TokenFile> {
         match &self.mode {
             Mode::TokenFile(file) => Some(file),
+            Mode::Kubernetes(_) => None,
         }
     }
 
@@ -147,6 +179,7 @@ impl Authenticator {
         let token = bearer::token(attempt.authorization)?;
         match &self.mode {
             Mode::TokenFile(file) => file.caller(&token).await,
+            Mode::Kubernetes(reviews) => reviews.caller(&token, attempt).await,
         }
     }
 }

@@ -30,7 +30,7 @@ async fn state(folder: &std::path::Path) -> AppState {
     let path = folder.join("tokens");
     std::fs::write(&path, "alice:secret-of-alice\n").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let config = AuthConfig { mode: AuthMode::Token, token_file: Some(path) };
+    let config = AuthConfig { mode: AuthMode::Token, token_file: Some(path), ..AuthConfig::default() };
     AppState {
         sessions: Sessions::open(parts).await.unwrap(),
         authenticator: Authenticator::open_token_file(&config, folder, metrics.clone()).unwrap(),

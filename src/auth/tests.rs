@@ -109,7 +109,7 @@ async fn within_the_interval_the_file_is_not_read_again() {
 async fn a_missing_file_is_created_with_one_token() {
     let folder = tempfile::tempdir().unwrap();
     let state_dir = folder.path().join("state/holmesgpt-api");
-    let config = AuthConfig { mode: AuthMode::Token, token_file: None };
+    let config = AuthConfig { mode: AuthMode::Token, token_file: None, ..AuthConfig::default() };
     let open = || Authenticator::open_token_file(&config, &state_dir, Metrics::build().unwrap()).unwrap();
     let authenticator = open();
     let file = authenticator.token_file().unwrap();

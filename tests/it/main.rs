@@ -2,5 +2,6 @@
 
 mod house;
 mod http_contract;
+mod kubernetes_auth;
 mod service;
 mod store;

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use holmesgpt_api::api::incident::SeverityVocabulary;
@@ -12,7 +13,7 @@ use holmesgpt_api::api::{
     router, serve,
 };
 use holmesgpt_api::audit::{AuditConfig, AuditSink, AuditTrail};
-use holmesgpt_api::auth::{AuthConfig, AuthMode, Authenticator};
+use holmesgpt_api::auth::{ApiAccess, AuthConfig, AuthMode, Authenticator};
 use holmesgpt_api::domain::{Engine, Incident, Investigation, RootCause, SelectedWorkflow, Severity};
 use holmesgpt_api::sessions::{Sessions, SessionsConfig, SessionsParts, Work};
 use holmesgpt_api::store::{Access, Store, StoreLocation};
@@ -36,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) work: Work,
     /// Dependencies that have not answered yet.
     pub(crate) unseen: Vec<Dependency>,
+    /// Callers are reviewed by this API server and not read from a file.
+    pub(crate) reviews: Option<(AuthConfig, PathBuf)>,
 }
 
 impl Default for Setup {
@@ -50,6 +53,7 @@ impl Default for Setup {
             sessions: SessionsConfig::default(),
             work: Work::new(async |incident, _| Ok(finding_for(&incident))),
             unseen: Vec::new(),
+            reviews: None,
         }
     }
 }
@@ -88,7 +92,13 @@ impl TestService {
         readiness.started();
         let state = AppState {
             sessions,
-            authenticator: authenticator(&folder, &metrics),
+            authenticator: match setup.reviews {
+                None => authenticator(&folder, &metrics),
+                Some((config, kubeconfig)) => {
+                    let access = ApiAccess::Kubeconfig(kubeconfig);
+                    Authenticator::build_kubernetes(&config, &access, metrics.clone()).await.unwrap()
+                }
+            },
             readiness: readiness.clone(),
             metrics: metrics.clone(),
             config: ConfigSummary {
@@ -163,7 +173,7 @@ fn authenticator(folder: &TempDir, metrics: &Metrics) -> Authenticator {
     let path = folder.path().join("tokens");
     std::fs::write(&path, format!("{USER}:{TOKEN}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let config = AuthConfig { mode: AuthMode::Token, token_file: Some(path) };
+    let config = AuthConfig { mode: AuthMode::Token, token_file: Some(path), ..AuthConfig::default() };
     Authenticator::open_token_file(&config, folder.path(), metrics.clone()).unwrap()
 }
 
