@@ -15,11 +15,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
         title: "An autoscaler has reached maxReplicas and its metric is still above target",
         detect: detect_maximum,
     },
-    Signature {
-        id: "autoscaler_without_metrics",
-        title: "An autoscaler cannot read its metric",
-        detect: detect_blind,
-    },
+    Signature { id: "autoscaler_without_metrics", title: "An autoscaler cannot read its metric", detect: detect_blind },
 ];
 
 /// The controller itself ignores deviations up to this ratio.
@@ -68,7 +64,13 @@ fn load(hpa: &Object, index: usize, current: &Value) -> Option<Load> {
     })?;
     let ratio = current.as_f64() / target.as_f64();
     let shown = |amount: Quantity| amount.of_resource(name);
-    ratio.is_finite().then(|| Load { name: name.to_owned(), current: shown(current), target: shown(target), ratio, path })
+    ratio.is_finite().then(|| Load {
+        name: name.to_owned(),
+        current: shown(current),
+        target: shown(target),
+        ratio,
+        path,
+    })
 }
 
 fn member(kind: &str) -> Option<&'static str> {
@@ -95,7 +97,8 @@ fn percent(name: &str, current: i64, target: i64, path: String) -> Option<Load> 
 
 fn scale_target(hpa: &Object) -> ResourceRef {
     let member = |name: &str| hpa.str_at(&format!("spec.scaleTargetRef.{name}")).unwrap_or_default();
-    ResourceRef::namespaced(member("kind"), hpa.namespace().unwrap_or_default(), member("name")).with_api_version(member("apiVersion"))
+    ResourceRef::namespaced(member("kind"), hpa.namespace().unwrap_or_default(), member("name"))
+        .with_api_version(member("apiVersion"))
 }
 
 fn affected(observed: &Observed, target: &ResourceRef) -> Vec<ResourceRef> {
@@ -115,7 +118,8 @@ fn at_maximum(observed: &Observed, hpa: &Object) -> Option<Finding> {
     let max = hpa.i64_at("spec.maxReplicas")?;
     let current = hpa.i64_at("status.currentReplicas")?;
     let limited = hpa.condition("ScalingLimited");
-    let capped = limited.is_none_or(|condition| text(condition, "reason") == "TooManyReplicas" && text(condition, "status") == "True");
+    let capped = limited
+        .is_none_or(|condition| text(condition, "reason") == "TooManyReplicas" && text(condition, "status") == "True");
     let load = highest_load(hpa)?;
     if current < max || max <= 0 {
         return None;
@@ -126,7 +130,10 @@ fn at_maximum(observed: &Observed, hpa: &Object) -> Option<Finding> {
     let target = scale_target(hpa);
     let pods = observed.find(&target).map(|object| observed.pods_of(object)).unwrap_or_default();
     // Pods of the target that find no node: more replicas would only wait with them.
-    if pods.iter().any(|pod| pod.condition("PodScheduled").is_some_and(|condition| text(condition, "reason") == "Unschedulable")) {
+    if pods
+        .iter()
+        .any(|pod| pod.condition("PodScheduled").is_some_and(|condition| text(condition, "reason") == "Unschedulable"))
+    {
         return None;
     }
     let wanted = replicas_for(current, load.ratio).max(max + 1);
@@ -134,10 +141,19 @@ fn at_maximum(observed: &Observed, hpa: &Object) -> Option<Finding> {
     let mut evidence = vec![
         field_evidence(hpa, "spec.maxReplicas", "the upper bound"),
         field_evidence(hpa, "status.currentReplicas", "replicas now"),
-        Evidence::field(format!("{} is measured against a target of {}", load.name, load.target), hpa.reference(), load.path.clone(), load.current.clone()),
+        Evidence::field(
+            format!("{} is measured against a target of {}", load.name, load.target),
+            hpa.reference(),
+            load.path.clone(),
+            load.current.clone(),
+        ),
     ];
     if limited.is_some() {
-        evidence.push(field_evidence(hpa, "status.conditions[type=ScalingLimited].message", "the autoscaler says it wants more"));
+        evidence.push(field_evidence(
+            hpa,
+            "status.conditions[type=ScalingLimited].message",
+            "the autoscaler says it wants more",
+        ));
     }
     let mut chain = vec![
         format!("{} of {target} is at {} of a target of {}", load.name, load.current, load.target),
@@ -150,7 +166,10 @@ fn at_maximum(observed: &Observed, hpa: &Object) -> Option<Finding> {
     if !has_room {
         chain.push("no node has room for another replica".to_owned());
         return Some(Finding {
-            summary: format!("{target} needs about {wanted} replicas for its load ({} {}), but no node has room for one more", load.name, load.current),
+            summary: format!(
+                "{target} needs about {wanted} replicas for its load ({} {}), but no node has room for one more",
+                load.name, load.current
+            ),
             causal_chain: chain,
             evidence,
             strength: 0.75,
@@ -162,7 +181,10 @@ fn at_maximum(observed: &Observed, hpa: &Object) -> Option<Finding> {
     Some(Finding {
         summary: format!(
             "{} is at its maximum of {max} replicas while {} is {} against a target of {}: about {wanted} replicas are needed",
-            hpa.reference(), load.name, load.current, load.target
+            hpa.reference(),
+            load.name,
+            load.current,
+            load.target
         ),
         action_type: Some("IncreaseHPAMaxReplicas".to_owned()),
         parameters: parameters([("MAX_REPLICAS_NEW", wanted)]),
@@ -178,7 +200,13 @@ fn comfortable(observed: &Observed, hpa: &Object, max: i64, load: &Load) -> Opti
     if !observed.signal.same_object(&hpa.reference()) || load.ratio > 1.0 + TOLERANCE {
         return None;
     }
-    let what = format!("{} runs at its maximum of {max} replicas and {} ({}) is within its target of {}", hpa.reference(), load.name, load.current, load.target);
+    let what = format!(
+        "{} runs at its maximum of {max} replicas and {} ({}) is within its target of {}",
+        hpa.reference(),
+        load.name,
+        load.current,
+        load.target
+    );
     Some(Finding {
         causal_chain: vec![what.clone()],
         summary: what,
@@ -231,7 +259,8 @@ fn blind(observed: &Observed, hpa: &Object) -> Option<Finding> {
     };
     let events = observed.events_about(&hpa.reference());
     let event = events.into_iter().find(|event| event.reason.starts_with("FailedGet"));
-    let mut evidence = vec![field_evidence(hpa, "status.conditions[type=ScalingActive].message", format!("not active since {since}"))];
+    let mut evidence =
+        vec![field_evidence(hpa, "status.conditions[type=ScalingActive].message", format!("not active since {since}"))];
     evidence.extend(event.map(|event| event.evidence("and it keeps failing")));
     Some(Finding {
         summary: format!("{} does not scale {target}: {cause}", hpa.reference()),

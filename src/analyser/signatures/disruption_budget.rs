@@ -46,7 +46,8 @@ fn deadlock(observed: &Observed, budget: &Object) -> Option<Finding> {
     let (expected, healthy) = (number("expectedPods")?, number("currentHealthy")?);
     let desired = number("desiredHealthy")?;
     // Structural: even with every pod healthy nothing may go.
-    let structural = number("disruptionsAllowed") == Some(0) && expected > 0 && healthy >= expected && desired >= expected;
+    let structural =
+        number("disruptionsAllowed") == Some(0) && expected > 0 && healthy >= expected && desired >= expected;
     if !structural {
         return None;
     }
@@ -57,8 +58,13 @@ fn deadlock(observed: &Observed, budget: &Object) -> Option<Finding> {
         return None;
     }
     let (path, rule) = match (budget.at("spec.maxUnavailable"), budget.at("spec.minAvailable")) {
-        (Some(value), _) => ("spec.maxUnavailable", format!("maxUnavailable {}", crate::analyser::draft::compact(value))),
-        (None, value) => ("spec.minAvailable", format!("minAvailable {}", value.map_or_else(|| "1".to_owned(), crate::analyser::draft::compact))),
+        (Some(value), _) => {
+            ("spec.maxUnavailable", format!("maxUnavailable {}", crate::analyser::draft::compact(value)))
+        }
+        (None, value) => (
+            "spec.minAvailable",
+            format!("minAvailable {}", value.map_or_else(|| "1".to_owned(), crate::analyser::draft::compact)),
+        ),
     };
     let nodes: Vec<&str> = blocked.iter().filter_map(|witness| witness.node.map(Object::name)).collect();
     let waits = match nodes.as_slice() {
@@ -74,7 +80,10 @@ fn deadlock(observed: &Observed, budget: &Object) -> Option<Finding> {
     let mut affects = pods_and_owners(observed, pods);
     affects.extend(blocked.iter().filter_map(|witness| witness.node.map(Object::reference)));
     Some(Finding {
-        summary: format!("{} ({rule}) never allows an eviction: it covers {expected} pods, all healthy; {waits}", budget.reference()),
+        summary: format!(
+            "{} ({rule}) never allows an eviction: it covers {expected} pods, all healthy; {waits}",
+            budget.reference()
+        ),
         affects,
         action_type: Some("RelaxPodDisruptionBudget".to_owned()),
         parameters: parameters([("MAX_UNAVAILABLE_NEW", "1")]),
@@ -98,7 +107,8 @@ struct Witness<'a> {
 /// Cordoned nodes that still hold pods of the budget, and messages about refused evictions.
 fn blocked_by<'a>(observed: &'a Observed, budget: &Object, pods: &[&Object]) -> Vec<Witness<'a>> {
     let holds = |node: &&Object| pods.iter().any(|pod| pod.str_at("spec.nodeName") == Some(node.name()));
-    let cordoned = observed.of_kind("Node").filter(|node| node.bool_at("spec.unschedulable") == Some(true)).filter(holds);
+    let cordoned =
+        observed.of_kind("Node").filter(|node| node.bool_at("spec.unschedulable") == Some(true)).filter(holds);
     let mut found: Vec<Witness<'a>> = cordoned
         .map(|node| Witness {
             evidence: field_evidence(node, "spec.unschedulable", "a cordoned node still holds pods of this budget"),
@@ -122,7 +132,8 @@ const WITNESSES_MAX: usize = 5;
 fn concerns(observed: &Observed, event: &Event, budget: &Object, pods: &[&Object]) -> bool {
     let message = event.message.to_ascii_lowercase();
     let about_evictions = ["disruption budget", "disruptionbudget", "pdb"].iter().any(|word| message.contains(word));
-    let about_pod = pods.iter().any(|pod| event.about.same_object(&pod.reference()) || event.message.contains(pod.name()));
+    let about_pod =
+        pods.iter().any(|pod| event.about.same_object(&pod.reference()) || event.message.contains(pod.name()));
     let names_it = event.about.same_object(&budget.reference()) || about_pod || event.message.contains(budget.name());
     about_evictions && names_it && observed.is_recent(event.last_seen, RECENT)
 }
@@ -131,7 +142,9 @@ fn detect_overlap(observed: &Observed) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     for pod in observed.of_kind("Pod").filter(|pod| is_live(pod)) {
         let over: Vec<&Object> = budgets(observed)
-            .filter(|budget| budget.namespace() == pod.namespace() && selects(budget.at("spec.selector"), &pod.labels()))
+            .filter(|budget| {
+                budget.namespace() == pod.namespace() && selects(budget.at("spec.selector"), &pod.labels())
+            })
             .collect();
         let [first, second, ..] = over.as_slice() else { continue };
         let node = pod.str_at("spec.nodeName").and_then(|name| observed.get("Node", None, name));
@@ -142,10 +155,19 @@ fn detect_overlap(observed: &Observed) -> Vec<Finding> {
         }
         let names = format!("{} and {}", first.name(), second.name());
         found.push(Finding {
-            summary: format!("{} cannot be evicted: budgets {names} both select it, and the eviction API refuses such pods", pod.reference()),
+            summary: format!(
+                "{} cannot be evicted: budgets {names} both select it, and the eviction API refuses such pods",
+                pod.reference()
+            ),
             affects: pods_and_owners(observed, [pod]),
-            causal_chain: vec![format!("budgets {names} overlap"), "the eviction API answers every attempt with an error".to_owned()],
-            evidence: over.iter().map(|budget| field_evidence(budget, "spec.selector", format!("selects {}", pod.name()))).collect(),
+            causal_chain: vec![
+                format!("budgets {names} overlap"),
+                "the eviction API answers every attempt with an error".to_owned(),
+            ],
+            evidence: over
+                .iter()
+                .map(|budget| field_evidence(budget, "spec.selector", format!("selects {}", pod.name())))
+                .collect(),
             strength: 0.8,
             disposition: Disposition::Escalate,
             ..draft("disruption_budgets_overlap", CauseClass::DisruptionBudget, &pod.reference(), first.reference())
@@ -184,7 +206,10 @@ status: {{phase: Running}}"
     fn a_drain_that_can_never_finish_needs_a_looser_budget() {
         let finding = shop(2, 2, true).only_finding(SIGNATURES);
         assert_eq!(finding.target.to_string(), "PodDisruptionBudget shop/web");
-        assert_eq!((finding.cause_class, finding.action_type.as_deref()), (CauseClass::DisruptionBudget, Some("RelaxPodDisruptionBudget")));
+        assert_eq!(
+            (finding.cause_class, finding.action_type.as_deref()),
+            (CauseClass::DisruptionBudget, Some("RelaxPodDisruptionBudget"))
+        );
         assert!(finding.affects.iter().any(|affected| affected.to_string() == "Node n1"));
         let by_event = shop(2, 2, false).event("Pod shop/web-0", "FailedEviction", REFUSED, 5).only_finding(SIGNATURES);
         assert!(by_event.strength > 0.9);

@@ -98,7 +98,8 @@ fn from_failure<'a>(
     all: &[FailedConnection<'a>],
 ) -> Vec<Suspicion<'a>> {
     let count = all.iter().filter(|other| other.addresses == failed.addresses).count();
-    let first = all.iter().filter(|other| other.addresses == failed.addresses).filter_map(|other| other.line.time).min();
+    let first =
+        all.iter().filter(|other| other.addresses == failed.addresses).filter_map(|other| other.line.time).min();
     let claim = format!("the client's connection fails ({count} such lines in the last {} min)", WINDOW.as_mins());
     let evidence = vec![failed.log.evidence(failed.line, claim)];
     if failed.failure == Failure::ResolverTimeout {
@@ -262,7 +263,12 @@ impl<'a> Suspicion<'a> {
         if let (true, Some(changed)) = (self.changed_before_failure(policy), changed_at(policy)) {
             strength = (strength + 0.05).min(0.97);
             timing = format!("; the policy last changed at {changed}, shortly before the first failure");
-            evidence.push(Evidence::field("when the policy last changed", policy.reference(), "metadata", changed.to_string()));
+            evidence.push(Evidence::field(
+                "when the policy last changed",
+                policy.reference(),
+                "metadata",
+                changed.to_string(),
+            ));
         }
         let mut affects = pods_and_owners(observed, self.fellow_clients(observed));
         affects.extend(services_of(observed, self.client).map(Object::reference));
@@ -272,12 +278,22 @@ impl<'a> Suspicion<'a> {
             hints.push(("PEER_SELECTOR", json!(selector)));
         }
         Finding {
-            summary: format!("{} blocks {way} ({} {}/{port}): {reason}{timing}", policy.reference(), direction.as_str(), self.protocol),
+            summary: format!(
+                "{} blocks {way} ({} {}/{port}): {reason}{timing}",
+                policy.reference(),
+                direction.as_str(),
+                self.protocol
+            ),
             affects,
             action_type: Some("AllowNetworkTraffic".to_owned()),
             parameters: parameters(hints),
             causal_chain: vec![
-                format!("{} isolates {} for {}", policy.reference(), selected.map_or_else(String::new, |pod| observed.root_owner(pod).to_string()), direction.as_str()),
+                format!(
+                    "{} isolates {} for {}",
+                    policy.reference(),
+                    selected.map_or_else(String::new, |pod| observed.root_owner(pod).to_string()),
+                    direction.as_str()
+                ),
                 format!("none of its rules admits this connection: {reason}"),
                 format!("connections {way} get no answer"),
             ],
@@ -291,20 +307,34 @@ impl<'a> Suspicion<'a> {
     fn fellow_clients(&self, observed: &'a Observed) -> Vec<&'a Object> {
         let root = observed.find(&observed.root_owner(self.client));
         let mut pods = vec![self.client];
-        pods.extend(root.map(|root| observed.pods_of(root)).unwrap_or_default().into_iter().filter(|pod| pod.name() != self.client.name()));
+        pods.extend(
+            root.map(|root| observed.pods_of(root))
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|pod| pod.name() != self.client.name()),
+        );
         pods
     }
 
     fn policy_evidence(&self, denial: &Denial<'_>, direction: Direction) -> Evidence {
         let policy = denial.policy;
         match &denial.miss {
-            Miss::Port { path, allowed } => Evidence::field("the rule that names the peer admits other ports", policy.reference(), path, allowed),
+            Miss::Port { path, allowed } => {
+                Evidence::field("the rule that names the peer admits other ports", policy.reference(), path, allowed)
+            }
             Miss::PodLabel { path, key, wanted, .. } | Miss::NamespaceLabel { path, key, wanted, .. } => {
-                Evidence::field("the nearest rule wants another label", policy.reference(), path, format!("{key}: {wanted}"))
+                Evidence::field(
+                    "the nearest rule wants another label",
+                    policy.reference(),
+                    path,
+                    format!("{key}: {wanted}"),
+                )
             }
-            Miss::Unrelated | Miss::NoRule => {
-                field_evidence(policy, &format!("spec.{}", direction.as_str()), format!("no {} rule admits {}", direction.as_str(), self.wanted))
-            }
+            Miss::Unrelated | Miss::NoRule => field_evidence(
+                policy,
+                &format!("spec.{}", direction.as_str()),
+                format!("no {} rule admits {}", direction.as_str(), self.wanted),
+            ),
         }
     }
 }
@@ -320,19 +350,27 @@ fn denied<'a>(observed: &'a Observed, connection: &Connection<'_>) -> Option<(Di
 }
 
 fn reason(miss: &Miss, direction: Direction, peer: Option<&Object>, port: i64, protocol: &str) -> String {
-    let peer_name = peer.map_or_else(|| "addresses outside the cluster".to_owned(), |peer| format!("pod {}", peer.name()));
+    let peer_name =
+        peer.map_or_else(|| "addresses outside the cluster".to_owned(), |peer| format!("pod {}", peer.name()));
     let preposition = if direction == Direction::Ingress { "from" } else { "to" };
-    let has = |actual: &Option<String>| actual.as_ref().map_or_else(|| "has no such label".to_owned(), |value| format!("has {value}"));
+    let has = |actual: &Option<String>| {
+        actual.as_ref().map_or_else(|| "has no such label".to_owned(), |value| format!("has {value}"))
+    };
     match miss {
         Miss::Port { allowed, .. } => format!("it admits {allowed}, but the pod's port is {port}/{protocol}"),
         Miss::PodLabel { key, wanted, actual, .. } => {
             format!("it admits traffic {preposition} pods with {key}={wanted}; {peer_name} {}", has(actual))
         }
         Miss::NamespaceLabel { key, wanted, actual, .. } => {
-            format!("it admits traffic {preposition} namespaces with {key}={wanted}; the namespace of {peer_name} {}", has(actual))
+            format!(
+                "it admits traffic {preposition} namespaces with {key}={wanted}; the namespace of {peer_name} {}",
+                has(actual)
+            )
         }
         Miss::Unrelated => format!("none of its rules is about traffic {preposition} {peer_name}"),
-        Miss::NoRule => format!("it denies all {} and nothing else admits traffic {preposition} {peer_name}", direction.as_str()),
+        Miss::NoRule => {
+            format!("it denies all {} and nothing else admits traffic {preposition} {peer_name}", direction.as_str())
+        }
     }
 }
 

@@ -12,7 +12,11 @@ use crate::domain::object::text;
 use crate::domain::{CauseClass, Disposition, Evidence, Finding, Object, ResourceRef};
 
 pub(super) const SIGNATURES: &[Signature] = &[
-    Signature { id: "node_not_ready", title: "A Node is not ready or its kubelet went silent", detect: detect_not_ready },
+    Signature {
+        id: "node_not_ready",
+        title: "A Node is not ready or its kubelet went silent",
+        detect: detect_not_ready,
+    },
     Signature {
         id: "node_pressure",
         title: "A Node reports disk, memory or process-id pressure and evicts pods",
@@ -88,20 +92,37 @@ fn not_ready(observed: &Observed, node: &Object, lost: usize, all: usize) -> Opt
     let mut evidence = Vec::new();
     if is_lost(node) {
         evidence.push(field_evidence(node, "status.conditions[type=Ready].status", "the node is not ready"));
-        evidence.push(field_evidence(node, "status.conditions[type=Ready].message", "what it or the control plane says"));
+        evidence.push(field_evidence(
+            node,
+            "status.conditions[type=Ready].message",
+            "what it or the control plane says",
+        ));
     } else if networkless {
-        evidence.push(field_evidence(node, "status.conditions[type=NetworkUnavailable].status", "no route to its pods"));
+        evidence.push(field_evidence(
+            node,
+            "status.conditions[type=NetworkUnavailable].status",
+            "no route to its pods",
+        ));
     }
     evidence.extend(flaps.map(|event| event.evidence("the node keeps losing readiness")));
     let events = observed.events_about(&node.reference());
-    let told = events.into_iter().find(|event| event.reason == "NodeNotReady" && observed.is_recent(event.last_seen, RECENT));
+    let told =
+        events.into_iter().find(|event| event.reason == "NodeNotReady" && observed.is_recent(event.last_seen, RECENT));
     evidence.extend(told.filter(|_| flaps.is_none()).map(|event| event.evidence("the control plane noticed")));
     let controllers = workloads(observed, &pods);
-    let held = if pods.is_empty() { "it holds no pods".to_owned() } else { format!("its {} pods are lost with it ({})", pods.len(), enumerate(&controllers, 4)) };
+    let held = if pods.is_empty() {
+        "it holds no pods".to_owned()
+    } else {
+        format!("its {} pods are lost with it ({})", pods.len(), enumerate(&controllers, 4))
+    };
     // Draining needs somewhere to go: when most nodes are gone the trouble is above them.
     let general = all > 1 && lost * 2 > all;
     Some(Finding {
-        summary: format!("{} {what}; {held}{}", node.reference(), if general { format!("; {lost} of {all} nodes are not ready") } else { String::new() }),
+        summary: format!(
+            "{} {what}; {held}{}",
+            node.reference(),
+            if general { format!("; {lost} of {all} nodes are not ready") } else { String::new() }
+        ),
         affects: affected(observed, node, &pods),
         action_type: (!general).then(|| "DrainNode".to_owned()),
         causal_chain: vec![format!("{} {what}", node.reference()), held],
@@ -116,7 +137,9 @@ fn not_ready(observed: &Observed, node: &Object, lost: usize, all: usize) -> Opt
 fn flaps<'a>(observed: &'a Observed, node: &Object) -> Option<&'a Event> {
     let events = observed.events_about(&node.reference());
     let recent = |event: &&Event| {
-        event.reason == "NodeNotReady" && event.count >= FLAPS_MIN && observed.is_recent(event.last_seen, SignedDuration::from_mins(30))
+        event.reason == "NodeNotReady"
+            && event.count >= FLAPS_MIN
+            && observed.is_recent(event.last_seen, SignedDuration::from_mins(30))
             && observed.is_recent(event.first_seen, RECENT)
     };
     events.into_iter().find(recent)
@@ -172,8 +195,16 @@ fn under_pressure(observed: &Observed, node: &Object, pressure: &Pressure) -> Op
     ];
     let events = observed.events_about(&node.reference());
     let telling = ["EvictionThresholdMet", "FreeDiskSpaceFailed", "ImageGCFailed", "SystemOOM"];
-    evidence.extend(events.iter().filter(|event| telling.contains(&event.reason.as_str())).take(2).map(|event| event.evidence("the kubelet tries to free space")));
-    evidence.extend(evicted.iter().take(EVICTED_MAX).map(|pod| field_evidence(pod, "status.message", "evicted from this node")));
+    evidence.extend(
+        events
+            .iter()
+            .filter(|event| telling.contains(&event.reason.as_str()))
+            .take(2)
+            .map(|event| event.evidence("the kubelet tries to free space")),
+    );
+    evidence.extend(
+        evicted.iter().take(EVICTED_MAX).map(|pod| field_evidence(pod, "status.message", "evicted from this node")),
+    );
     let mut chain = vec![format!("{} is short of {}{lasts}", node.reference(), pressure.resource)];
     let eater = evicted.iter().find_map(|pod| usage(pod.str_at("status.message").unwrap_or_default()));
     chain.extend(eater.map(|usage| format!("an evicted pod reported: {usage}")));
@@ -185,7 +216,9 @@ fn under_pressure(observed: &Observed, node: &Object, pressure: &Pressure) -> Op
     Some(Finding {
         summary: format!(
             "{} has {}{lasts}; {} pods were evicted from it",
-            node.reference(), pressure.condition, evicted.len()
+            node.reference(),
+            pressure.condition,
+            evicted.len()
         ),
         affects: affected(observed, node, &pods.into_iter().chain(evicted).collect::<Vec<_>>()),
         action_type: Some(pressure.action_type.to_owned()),
@@ -204,7 +237,10 @@ fn evicted_from<'a>(observed: &'a Observed, node: &Object) -> Vec<&'a Object> {
     let evicted = observed.of_kind("Pod").filter(|pod| {
         pod.str_at("status.reason") == Some("Evicted")
             && pod.str_at("spec.nodeName") == Some(node.name())
-            && observed.is_recent(pod.time_at("status.startTime").or_else(|| pod.created_at()), SignedDuration::from_hours(24 * 7))
+            && observed.is_recent(
+                pod.time_at("status.startTime").or_else(|| pod.created_at()),
+                SignedDuration::from_hours(24 * 7),
+            )
     });
     evicted.collect()
 }
@@ -235,7 +271,8 @@ fn recovered(observed: &Observed, subject: &Object, node: &Object) -> Option<Fin
     if ill {
         return None;
     }
-    let troubles = ["NodeNotReady", "EvictionThresholdMet", "NodeHasDiskPressure", "NodeHasInsufficientMemory", "Rebooted"];
+    let troubles =
+        ["NodeNotReady", "EvictionThresholdMet", "NodeHasDiskPressure", "NodeHasInsufficientMemory", "Rebooted"];
     let events = observed.events_about(&node.reference());
     let event = events
         .into_iter()
@@ -245,7 +282,10 @@ fn recovered(observed: &Observed, subject: &Object, node: &Object) -> Option<Fin
     let back = kinds
         .into_iter()
         .filter_map(|kind| Some((kind, transition(kind)?)))
-        .filter(|(_, since)| observed.is_recent(Some(*since), RECENT) && node.created_at().is_none_or(|created| since.duration_since(created) > JOINING))
+        .filter(|(_, since)| {
+            observed.is_recent(Some(*since), RECENT)
+                && node.created_at().is_none_or(|created| since.duration_since(created) > JOINING)
+        })
         .max_by_key(|(_, since)| *since);
     let evicted = subject.kind() == "Pod";
     let (kind, since) = match (back, &event) {
@@ -253,9 +293,11 @@ fn recovered(observed: &Observed, subject: &Object, node: &Object) -> Option<Fin
         (None, Some(_)) => ("Ready", None),
         (None, None) => return None,
     };
-    let replaced = !evicted || observed.owner_chain(subject).last().is_some_and(|root| {
-        observed.pods_of(root).iter().any(|pod| pod.condition_status("Ready") == Some("True"))
-    });
+    let replaced = !evicted
+        || observed
+            .owner_chain(subject)
+            .last()
+            .is_some_and(|root| observed.pods_of(root).iter().any(|pod| pod.condition_status("Ready") == Some("True")));
     if !replaced {
         return None;
     }
@@ -278,17 +320,24 @@ fn recovered(observed: &Observed, subject: &Object, node: &Object) -> Option<Fin
 
 fn detect_cordoned(observed: &Observed) -> Vec<Finding> {
     let node = observed.subject().filter(|subject| subject.kind() == "Node");
-    let finding = node.filter(|node| node.bool_at("spec.unschedulable") == Some(true) && !is_lost(node)).map(|node| Finding {
-        summary: format!("{} is cordoned and otherwise healthy: someone keeps new pods away on purpose", node.reference()),
-        causal_chain: vec![format!("{} was cordoned", node.reference()), "its pods keep running; only new ones go elsewhere".to_owned()],
-        evidence: vec![
-            field_evidence(node, "spec.unschedulable", "the node is cordoned"),
-            field_evidence(node, "status.conditions[type=Ready].status", "and ready"),
-        ],
-        strength: 0.55,
-        disposition: Disposition::NotActionable,
-        ..draft("node_cordoned", CauseClass::Benign, &node.reference(), node.reference())
-    });
+    let finding =
+        node.filter(|node| node.bool_at("spec.unschedulable") == Some(true) && !is_lost(node)).map(|node| Finding {
+            summary: format!(
+                "{} is cordoned and otherwise healthy: someone keeps new pods away on purpose",
+                node.reference()
+            ),
+            causal_chain: vec![
+                format!("{} was cordoned", node.reference()),
+                "its pods keep running; only new ones go elsewhere".to_owned(),
+            ],
+            evidence: vec![
+                field_evidence(node, "spec.unschedulable", "the node is cordoned"),
+                field_evidence(node, "status.conditions[type=Ready].status", "and ready"),
+            ],
+            strength: 0.55,
+            disposition: Disposition::NotActionable,
+            ..draft("node_cordoned", CauseClass::Benign, &node.reference(), node.reference())
+        });
     finding.into_iter().collect()
 }
 

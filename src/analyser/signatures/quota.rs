@@ -61,7 +61,8 @@ fn complaint(observed: &Observed, controller: &Object, concerns: fn(&str) -> boo
         let condition = object.condition("ReplicaFailure").filter(|condition| text(condition, "status") == "True")?;
         let message = text(condition, "message");
         let path = "status.conditions[type=ReplicaFailure].message";
-        concerns(message).then(|| (message.to_owned(), field_evidence(object, path, "its controller cannot create pods")))
+        concerns(message)
+            .then(|| (message.to_owned(), field_evidence(object, path, "its controller cannot create pods")))
     })
 }
 
@@ -88,7 +89,8 @@ fn wanted_of_replica_set(observed: &Observed, controller: &Object) -> i64 {
     let newest = crate::analyser::revisions::revisions(observed, deployment).into_iter().next();
     let is_newest = newest.is_some_and(|newest| newest.object.name() == controller.name());
     let total = deployment.i64_at("spec.replicas").unwrap_or(1);
-    let others = deployment.i64_at("status.replicas").unwrap_or_default() - controller.i64_at("status.replicas").unwrap_or_default();
+    let others = deployment.i64_at("status.replicas").unwrap_or_default()
+        - controller.i64_at("status.replicas").unwrap_or_default();
     if is_newest { own.max(total - others) } else { own }
 }
 
@@ -96,13 +98,19 @@ fn affected(observed: &Observed, controller: &Object) -> Vec<ResourceRef> {
     let mut found: Vec<ResourceRef> = observed.owner_chain(controller).into_iter().map(Object::reference).collect();
     let root = observed.root_owner(controller);
     let pods = observed.find(&root).map(|root| observed.pods_of(root)).unwrap_or_default();
-    found.extend(pods_and_owners(observed, pods).into_iter().filter(|pod| !found.iter().any(|seen| seen.same_object(pod))).collect::<Vec<_>>());
+    found.extend(
+        pods_and_owners(observed, pods)
+            .into_iter()
+            .filter(|pod| !found.iter().any(|seen| seen.same_object(pod)))
+            .collect::<Vec<_>>(),
+    );
     found
 }
 
 fn detect_quota(observed: &Observed) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
-    for refused in refused(observed, |message| message.contains("exceeded quota:") || message.contains("failed quota:")) {
+    for refused in refused(observed, |message| message.contains("exceeded quota:") || message.contains("failed quota:"))
+    {
         let finding = if refused.message.contains("exceeded quota:") {
             exceeded(observed, &refused)
         } else {
@@ -138,7 +146,10 @@ fn parse_excess(message: &str) -> Option<Excess<'_>> {
         let (resource, wanted) = pair.trim().split_once('=')?;
         Some((resource, Quantity::parse(wanted)?, amount(used, resource)?, amount(limited, resource)?))
     });
-    Some(Excess { quota: quota.trim(), resources: resources.filter(|(_, wanted, used, hard)| *wanted + *used > *hard).collect() })
+    Some(Excess {
+        quota: quota.trim(),
+        resources: resources.filter(|(_, wanted, used, hard)| *wanted + *used > *hard).collect(),
+    })
 }
 
 fn exceeded(observed: &Observed, refused: &Refused<'_>) -> Option<Finding> {
@@ -146,7 +157,9 @@ fn exceeded(observed: &Observed, refused: &Refused<'_>) -> Option<Finding> {
     let (resource, wanted, told_used, told_hard) = *excess.resources.first()?;
     let namespace = refused.controller.namespace().unwrap_or_default();
     let quota = observed.get("ResourceQuota", Some(namespace), excess.quota);
-    let status = |kind: &str| quota.and_then(|quota| quota.at(&format!("status.{kind}"))?.get(resource).and_then(Quantity::read));
+    let status = |kind: &str| {
+        quota.and_then(|quota| quota.at(&format!("status.{kind}"))?.get(resource).and_then(Quantity::read))
+    };
     let (used, hard) = (status("used").unwrap_or(told_used), status("hard").unwrap_or(told_hard));
     if quota.is_some() && used + wanted <= hard {
         return None; // There is room again; the controller will succeed on its next try.
@@ -172,7 +185,10 @@ fn exceeded(observed: &Observed, refused: &Refused<'_>) -> Option<Finding> {
     Some(Finding {
         summary: format!(
             "{target} allows {} of {resource} and {} are used; {root} lacks {} pods that need {} each{also}",
-            show(hard), show(used), refused.missing, show(wanted)
+            show(hard),
+            show(used),
+            refused.missing,
+            show(wanted)
         ),
         affects: affected(observed, refused.controller),
         action_type: Some("IncreaseResourceQuota".to_owned()),
@@ -194,7 +210,9 @@ fn unspecified(observed: &Observed, refused: &Refused<'_>) -> Option<Finding> {
     let (quota, demand) = rest.split_once(": ")?;
     let root = observed.root_owner(refused.controller);
     Some(Finding {
-        summary: format!("{root} cannot create pods: ResourceQuota {quota} demands values its containers do not give ({demand})"),
+        summary: format!(
+            "{root} cannot create pods: ResourceQuota {quota} demands values its containers do not give ({demand})"
+        ),
         affects: affected(observed, refused.controller),
         causal_chain: vec![
             format!("ResourceQuota {quota} applies to resources the pods leave unset"),
@@ -208,7 +226,8 @@ fn unspecified(observed: &Observed, refused: &Refused<'_>) -> Option<Finding> {
 }
 
 fn shortage(refused: &Refused<'_>) -> Evidence {
-    let path = if refused.controller.kind() == "DaemonSet" { "status.currentNumberScheduled" } else { "status.replicas" };
+    let path =
+        if refused.controller.kind() == "DaemonSet" { "status.currentNumberScheduled" } else { "status.replicas" };
     let path = if refused.controller.kind() == "Job" { "status.active" } else { path };
     let value = refused.controller.at(path).map_or_else(|| "0".to_owned(), compact);
     Evidence::field(format!("{} pods are missing", refused.missing), refused.controller.reference(), path, value)
@@ -218,7 +237,11 @@ fn shortage(refused: &Refused<'_>) -> Evidence {
 fn tidy(amount: Quantity, resource: &str) -> Quantity {
     let step = match resource {
         name if name.contains("memory") || name.contains("storage") && !name.contains("persistentvolumeclaims") => {
-            if amount >= Quantity::whole(4 << 30) { "1Gi" } else { "256Mi" }
+            if amount >= Quantity::whole(4 << 30) {
+                "1Gi"
+            } else {
+                "256Mi"
+            }
         }
         name if name.ends_with("cpu") => "500m",
         _ => "1",
@@ -268,13 +291,16 @@ fn violated(observed: &Observed, refused: &Refused<'_>) -> Option<Finding> {
     let mut evidence = vec![refused.evidence.clone(), shortage(refused)];
     let ranges = observed.in_namespace("LimitRange", refused.controller.namespace().unwrap_or_default());
     let range = ranges.into_iter().find(|range| names_bound(range, &violation));
-    evidence.extend(range.map(|range| field_evidence(range, "spec.limits", format!("{bound} {resource} per {per} is {}", show(allowed)))));
+    evidence.extend(range.map(|range| {
+        field_evidence(range, "spec.limits", format!("{bound} {resource} per {per} is {}", show(allowed)))
+    }));
     let reduction = (*bound == "maximum").then(|| reduction(refused.controller, &violation)).flatten();
     let rule = range.map_or_else(|| "a LimitRange".to_owned(), |range| range.reference().to_string());
     Some(Finding {
         summary: format!(
             "{root} cannot create pods: {rule} sets a {bound} of {} {resource} per {per}, but the {what} is {}",
-            show(allowed), show(actual)
+            show(allowed),
+            show(actual)
         ),
         affects: affected(observed, refused.controller),
         action_type: reduction.is_some().then(|| "ReduceResourceRequests".to_owned()),
@@ -295,7 +321,8 @@ fn names_bound(range: &Object, violation: &Violation<'_>) -> bool {
     let member = if violation.bound == "maximum" { "max" } else { "min" };
     range.list_at("spec.limits").any(|limit| {
         text(limit, "type") == violation.per
-            && limit.get(member).and_then(|all| all.get(violation.resource)).and_then(Quantity::read) == Some(violation.allowed)
+            && limit.get(member).and_then(|all| all.get(violation.resource)).and_then(Quantity::read)
+                == Some(violation.allowed)
     })
 }
 

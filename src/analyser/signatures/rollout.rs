@@ -53,7 +53,12 @@ impl Progress {
             "DaemonSet" => {
                 let wanted = status("desiredNumberScheduled");
                 let updated = status("updatedNumberScheduled");
-                Self { wanted, updated, available: status("numberAvailable"), old: (status("currentNumberScheduled") - updated).max(0) }
+                Self {
+                    wanted,
+                    updated,
+                    available: status("numberAvailable"),
+                    old: (status("currentNumberScheduled") - updated).max(0),
+                }
             }
             "StatefulSet" => {
                 let current = workload.str_at("status.currentRevision") == workload.str_at("status.updateRevision");
@@ -62,7 +67,12 @@ impl Progress {
             }
             _ => {
                 let updated = status("updatedReplicas");
-                Self { wanted, updated, available: status("availableReplicas"), old: (status("replicas") - updated).max(0) }
+                Self {
+                    wanted,
+                    updated,
+                    available: status("availableReplicas"),
+                    old: (status("replicas") - updated).max(0),
+                }
             }
         }
     }
@@ -86,9 +96,12 @@ fn stuck(observed: &Observed, workload: &Object) -> Option<Finding> {
     let current = history.current()?;
     let broken: Vec<&Object> =
         current.pods.iter().copied().filter(|pod| is_live(pod) && health(observed, pod) == Health::Broken).collect();
-    let condition = workload.condition("Progressing").filter(|condition| text(condition, "reason") == "ProgressDeadlineExceeded");
+    let condition =
+        workload.condition("Progressing").filter(|condition| text(condition, "reason") == "ProgressDeadlineExceeded");
     let lasting = observed.age(current.started_at).is_some_and(|age| age >= deadline(workload));
-    if progress.is_complete() || (condition.is_none() && (broken.is_empty() || !lasting || workload.kind() == "Deployment")) {
+    if progress.is_complete()
+        || (condition.is_none() && (broken.is_empty() || !lasting || workload.kind() == "Deployment"))
+    {
         return None;
     }
     let previous = history.previous();
@@ -96,13 +109,34 @@ fn stuck(observed: &Observed, workload: &Object) -> Option<Finding> {
     let count = format!("{} of {} pods updated, {} available", progress.updated, progress.wanted, progress.available);
     let mut evidence = Vec::new();
     if condition.is_some() {
-        evidence.push(field_evidence(workload, "status.conditions[type=Progressing].reason", "the rollout exceeded its deadline"));
+        evidence.push(field_evidence(
+            workload,
+            "status.conditions[type=Progressing].reason",
+            "the rollout exceeded its deadline",
+        ));
         evidence.push(field_evidence(workload, "status.conditions[type=Progressing].message", "which revision"));
     }
-    evidence.push(Evidence::field("revision being rolled out", current.object.reference(), "metadata.name", format!("revision {}", current.number)));
-    evidence.extend(broken.first().map(|pod| field_evidence(pod, "status.conditions[type=Ready].status", "a pod of the new revision")));
-    evidence.extend(older.first().map(|pod| field_evidence(pod, "status.conditions[type=Ready].status", "a pod of an older revision still serves")));
-    evidence.extend(history.changes().iter().take(CHANGES_SHOWN).filter_map(|change| history.change_evidence(change, "changed by this revision")));
+    evidence.push(Evidence::field(
+        "revision being rolled out",
+        current.object.reference(),
+        "metadata.name",
+        format!("revision {}", current.number),
+    ));
+    evidence.extend(
+        broken
+            .first()
+            .map(|pod| field_evidence(pod, "status.conditions[type=Ready].status", "a pod of the new revision")),
+    );
+    evidence.extend(older.first().map(|pod| {
+        field_evidence(pod, "status.conditions[type=Ready].status", "a pod of an older revision still serves")
+    }));
+    evidence.extend(
+        history
+            .changes()
+            .iter()
+            .take(CHANGES_SHOWN)
+            .filter_map(|change| history.change_evidence(change, "changed by this revision")),
+    );
     let changes: Vec<String> = history.changes().iter().map(|change| change.path.clone()).collect();
     let changed = if changes.is_empty() { String::new() } else { format!("; it changed {}", enumerate(&changes, 2)) };
     // With an older revision that served, going back is possible; how good an idea it is, the cause decides.
@@ -114,7 +148,11 @@ fn stuck(observed: &Observed, workload: &Object) -> Option<Finding> {
     let mut affects = pods_and_owners(observed, current.pods.iter().copied());
     affects.retain(|affected| !affected.same_object(&workload.reference()));
     Some(Finding {
-        summary: format!("Rollout of {} to revision {} is stuck: {count}{changed}", workload.reference(), current.number),
+        summary: format!(
+            "Rollout of {} to revision {} is stuck: {count}{changed}",
+            workload.reference(),
+            current.number
+        ),
         affects,
         action_type: previous.map(|_| "RollbackDeployment".to_owned()),
         parameters: parameters(previous.map(|previous| ("ROLLBACK_TO_REVISION", previous.number))),
@@ -145,7 +183,9 @@ fn waiting_set(observed: &Observed, set: &Object) -> Option<Finding> {
     let rolling = set.str_at("spec.updateStrategy.type").unwrap_or("RollingUpdate") == "RollingUpdate";
     let partition = set.i64_at("spec.updateStrategy.rollingUpdate.partition").unwrap_or_default();
     let revision = |pod: &Object| pod.label("controller-revision-hash").map(str::to_owned);
-    let ordinal = |pod: &Object| pod.name().rsplit('-').next().and_then(|ordinal| ordinal.parse::<i64>().ok()).unwrap_or_default();
+    let ordinal = |pod: &Object| {
+        pod.name().rsplit('-').next().and_then(|ordinal| ordinal.parse::<i64>().ok()).unwrap_or_default()
+    };
     let started = History::of(observed, set).current().and_then(|current| current.started_at);
     let pods = observed.pods_of(set);
     let pod = pods.iter().find(|pod| {
@@ -158,8 +198,15 @@ fn waiting_set(observed: &Observed, set: &Object) -> Option<Finding> {
         return None;
     }
     Some(Finding {
-        summary: format!("{} has revision {update} ready to roll out but waits for its broken pod {}, made from an older one", set.reference(), pod.name()),
-        affects: pods_and_owners(observed, pods.iter().copied()).into_iter().filter(|affected| affected.kind == "Pod").collect(),
+        summary: format!(
+            "{} has revision {update} ready to roll out but waits for its broken pod {}, made from an older one",
+            set.reference(),
+            pod.name()
+        ),
+        affects: pods_and_owners(observed, pods.iter().copied())
+            .into_iter()
+            .filter(|affected| affected.kind == "Pod")
+            .collect(),
         action_type: Some("RestartWorkload".to_owned()),
         causal_chain: vec![
             format!("{} was made from an older revision and never became ready", pod.name()),
@@ -168,7 +215,12 @@ fn waiting_set(observed: &Observed, set: &Object) -> Option<Finding> {
         ],
         evidence: vec![
             field_evidence(set, "status.updateRevision", "the revision to apply"),
-            Evidence::field("the pod's revision", pod.reference(), "metadata.labels[controller-revision-hash]", revision(pod).unwrap_or_default()),
+            Evidence::field(
+                "the pod's revision",
+                pod.reference(),
+                "metadata.labels[controller-revision-hash]",
+                revision(pod).unwrap_or_default(),
+            ),
             field_evidence(pod, "status.conditions[type=Ready].status", "it is not ready"),
         ],
         strength: 0.72,
@@ -185,7 +237,9 @@ fn in_progress(observed: &Observed, workload: &Object) -> Option<Finding> {
     let progress = Progress::of(workload);
     let history = History::of(observed, workload);
     let current = history.current()?;
-    let rolling = progress.old > 0 || progress.updated < progress.wanted || observed.is_recent(current.started_at, deadline(workload));
+    let rolling = progress.old > 0
+        || progress.updated < progress.wanted
+        || observed.is_recent(current.started_at, deadline(workload));
     // The very first revision is an installation; it counts just the same.
     if progress.is_complete() || progress.wanted == 0 || !rolling || workload.bool_at("spec.paused") == Some(true) {
         return None;
@@ -197,7 +251,8 @@ fn in_progress(observed: &Observed, workload: &Object) -> Option<Finding> {
         .chain(current.pods.iter().filter_map(|pod| pod.created_at()))
         .chain(current.started_at)
         .max();
-    let stopped = progressing.is_some_and(|condition| text(condition, "status") == "False") || workload.condition_status("ReplicaFailure") == Some("True");
+    let stopped = progressing.is_some_and(|condition| text(condition, "status") == "False")
+        || workload.condition_status("ReplicaFailure") == Some("True");
     let failing = current.pods.iter().any(|pod| shows_failure(pod));
     if stopped || failing || !observed.is_recent(news, deadline(workload)) {
         return None;
@@ -208,12 +263,24 @@ fn in_progress(observed: &Observed, workload: &Object) -> Option<Finding> {
         "DaemonSet" => vec![field_evidence(workload, "status.updatedNumberScheduled", "pods updated so far")],
         _ => vec![field_evidence(workload, "status.updatedReplicas", "pods updated so far")],
     };
-    evidence.extend(progressing.map(|_| field_evidence(workload, "status.conditions[type=Progressing].reason", "the controller sees progress")));
-    evidence.push(Evidence::field("the revision being rolled out", current.object.reference(), "metadata.creationTimestamp", current.started_at.map_or_else(|| "unknown".to_owned(), |time| time.to_string())));
+    evidence.extend(progressing.map(|_| {
+        field_evidence(workload, "status.conditions[type=Progressing].reason", "the controller sees progress")
+    }));
+    evidence.push(Evidence::field(
+        "the revision being rolled out",
+        current.object.reference(),
+        "metadata.creationTimestamp",
+        current.started_at.map_or_else(|| "unknown".to_owned(), |time| time.to_string()),
+    ));
     let mut affects = pods_and_owners(observed, observed.pods_of(workload));
     affects.retain(|affected| !affected.same_object(&workload.reference()));
     Some(Finding {
-        summary: format!("{} is rolling out revision {} since {} and progressing: {count}, no pod of it fails", workload.reference(), current.number, duration_text(age)),
+        summary: format!(
+            "{} is rolling out revision {} since {} and progressing: {count}, no pod of it fails",
+            workload.reference(),
+            current.number,
+            duration_text(age)
+        ),
         affects,
         causal_chain: vec![
             format!("revision {} of {} was started {} ago", current.number, workload.reference(), duration_text(age)),
@@ -230,7 +297,11 @@ fn in_progress(observed: &Observed, workload: &Object) -> Option<Finding> {
 /// A container that failed, or a pod no node takes.
 fn shows_failure(pod: &Object) -> bool {
     let refused = pod.condition("PodScheduled").is_some_and(|condition| text(condition, "reason") == "Unschedulable");
-    refused || pod.str_at("status.phase") == Some("Failed") || containers(pod).iter().any(|container| container.role != crate::analyser::pods::Role::Init && has_failed(container))
+    refused
+        || pod.str_at("status.phase") == Some("Failed")
+        || containers(pod)
+            .iter()
+            .any(|container| container.role != crate::analyser::pods::Role::Init && has_failed(container))
 }
 
 #[cfg(test)]
@@ -268,12 +339,16 @@ status: {{phase: Pending, conditions: [{{type: Ready, status: 'False'}}], contai
     }
 
     const EXCEEDED: &str = "{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded, message: ReplicaSet web-2 has timed out progressing.}";
-    const PROGRESSING: &str = "{type: Progressing, status: 'True', reason: ReplicaSetUpdated, lastUpdateTime: 2026-05-04T09:58:00Z}";
+    const PROGRESSING: &str =
+        "{type: Progressing, status: 'True', reason: ReplicaSetUpdated, lastUpdateTime: 2026-05-04T09:58:00Z}";
 
     #[test]
     fn a_stuck_rollout_may_be_rolled_back_but_says_so_quietly() {
         let finding = rollout("2026-05-04T09:30:00Z", EXCEEDED, "CrashLoopBackOff").only_finding(SIGNATURES);
-        assert_eq!((finding.cause_class, finding.action_type.as_deref()), (CauseClass::RolloutFailed, Some("RollbackDeployment")));
+        assert_eq!(
+            (finding.cause_class, finding.action_type.as_deref()),
+            (CauseClass::RolloutFailed, Some("RollbackDeployment"))
+        );
         assert_eq!(finding.parameters.get("ROLLBACK_TO_REVISION"), Some(&serde_json::json!(1)));
         assert!(finding.strength <= 0.5, "what keeps the pods down explains more");
         assert!(finding.summary.contains("image"), "{}", finding.summary);
@@ -282,7 +357,10 @@ status: {{phase: Pending, conditions: [{{type: Ready, status: 'False'}}], contai
     #[test]
     fn a_rollout_under_way_is_left_alone() {
         let finding = rollout("2026-05-04T09:58:00Z", PROGRESSING, "ContainerCreating").only_finding(SIGNATURES);
-        assert_eq!((finding.cause_class, finding.disposition), (CauseClass::ChangeInProgress, Disposition::NotActionable));
+        assert_eq!(
+            (finding.cause_class, finding.disposition),
+            (CauseClass::ChangeInProgress, Disposition::NotActionable)
+        );
         assert!(finding.affects.iter().any(|affected| affected.name == "web-2-a"));
     }
 
@@ -316,6 +394,9 @@ spec: {containers: [{name: c}]}
 status: {phase: Running, conditions: [{type: Ready, status: 'False'}], containerStatuses: [{name: c, ready: false, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff}}}]}",
             )
             .only_finding(SIGNATURES);
-        assert_eq!((finding.action_type.as_deref(), finding.target.to_string().as_str()), (Some("RestartWorkload"), "StatefulSet shop/db"));
+        assert_eq!(
+            (finding.action_type.as_deref(), finding.target.to_string().as_str()),
+            (Some("RestartWorkload"), "StatefulSet shop/db")
+        );
     }
 }

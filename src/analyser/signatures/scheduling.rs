@@ -31,7 +31,8 @@ fn detect(observed: &Observed) -> Vec<Finding> {
         };
         match found.iter_mut().find(same) {
             Some(seen) => {
-                let known = |seen: &Finding, wanted: &ResourceRef| seen.affects.iter().any(|have| have.same_object(wanted));
+                let known =
+                    |seen: &Finding, wanted: &ResourceRef| seen.affects.iter().any(|have| have.same_object(wanted));
                 let new: Vec<_> = finding.affects.into_iter().filter(|wanted| !known(seen, wanted)).collect();
                 seen.affects.extend(new);
             }
@@ -96,9 +97,12 @@ impl<'a> Pending<'a> {
     fn draft(&self, cause_class: CauseClass, target: ResourceRef) -> Finding {
         let mut siblings = vec![self.pod];
         if let Some(root) = self.observed.find(&self.root) {
-            siblings.extend(self.observed.pods_of(root).into_iter().filter(|pod| {
-                pod.str_at("status.phase") == Some("Pending") && pod.name() != self.pod.name()
-            }));
+            siblings.extend(
+                self.observed
+                    .pods_of(root)
+                    .into_iter()
+                    .filter(|pod| pod.str_at("status.phase") == Some("Pending") && pod.name() != self.pod.name()),
+            );
         }
         let mut affects = pods_and_owners(self.observed, siblings);
         affects.retain(|affected| !affected.same_object(&target));
@@ -120,7 +124,11 @@ impl<'a> Pending<'a> {
         let mut finding = self.draft(CauseClass::ChangeInProgress, self.root.clone());
         finding.evidence.push(event.evidence("the cluster autoscaler is adding a node for this pod"));
         Some(Finding {
-            summary: format!("{} waits for a node that the cluster autoscaler is adding: {}", self.pod.reference(), event.message),
+            summary: format!(
+                "{} waits for a node that the cluster autoscaler is adding: {}",
+                self.pod.reference(),
+                event.message
+            ),
             causal_chain: vec!["no node had room".to_owned(), "a scale-up was triggered".to_owned(), self.symptom()],
             strength: 0.7,
             disposition: Disposition::NotActionable,
@@ -138,7 +146,6 @@ impl<'a> Pending<'a> {
         let root = self.observed.find(&self.root).filter(|root| root.at("spec.template.spec").is_some());
         root.map_or((self.pod, "spec"), |root| (root, "spec.template.spec"))
     }
-
 }
 
 /// How long a triggered scale-up is given to produce a node.

@@ -49,7 +49,9 @@ const COMPLAINTS_MAX: usize = 2;
 fn complaints(observed: &Observed) -> Vec<FailedConnection<'_>> {
     let pods = observed.of_kind("Pod").filter(|pod| is_live(pod));
     let failures = pods.flat_map(|pod| failures_of(observed, pod, WINDOW));
-    failures.filter(|failed| matches!(failed.failure, Failure::Refused | Failure::Timeout | Failure::Unreachable)).collect()
+    failures
+        .filter(|failed| matches!(failed.failure, Failure::Refused | Failure::Timeout | Failure::Unreachable))
+        .collect()
 }
 
 /// The complaints about one Service: by its name or address, or about a pod behind it.

@@ -13,10 +13,22 @@ use crate::domain::Object;
 use crate::domain::object::text;
 
 pub(super) const SIGNATURES: &[Signature] = &[
-    Signature { id: "claim_unbound", title: "A PersistentVolumeClaim stays unbound, or a pod names one that does not exist", detect: claims::detect },
-    Signature { id: "volume_mount_failed", title: "A pod's volume cannot be attached or mounted", detect: mounts::detect },
+    Signature {
+        id: "claim_unbound",
+        title: "A PersistentVolumeClaim stays unbound, or a pod names one that does not exist",
+        detect: claims::detect,
+    },
+    Signature {
+        id: "volume_mount_failed",
+        title: "A pod's volume cannot be attached or mounted",
+        detect: mounts::detect,
+    },
     Signature { id: "volume_full", title: "A volume has no space left", detect: full::detect },
-    Signature { id: "claim_orphaned", title: "The claim or volume the signal names is used by nothing any more", detect: orphans::detect },
+    Signature {
+        id: "claim_orphaned",
+        title: "The claim or volume the signal names is used by nothing any more",
+        detect: orphans::detect,
+    },
 ];
 
 /// Names of the claims a pod mounts, generic ephemeral ones included, each with its volume's name.

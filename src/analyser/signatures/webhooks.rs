@@ -16,11 +16,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
         title: "An admission webhook with failurePolicy Fail does not answer, so objects cannot be created",
         detect: detect_failing,
     },
-    Signature {
-        id: "webhook_denies",
-        title: "An admission webhook rejects a workload's pods",
-        detect: detect_denials,
-    },
+    Signature { id: "webhook_denies", title: "An admission webhook rejects a workload's pods", detect: detect_denials },
 ];
 
 const RECENT: SignedDuration = SignedDuration::from_mins(60);
@@ -114,7 +110,8 @@ fn parse_failure(message: &str) -> Option<(&str, &str)> {
 fn configuration<'a>(observed: &'a Observed, name: &str) -> Option<(&'a Object, &'a Value, String)> {
     let kinds = ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"];
     let configurations = kinds.into_iter().flat_map(|kind| observed.of_kind(kind));
-    let entries = configurations.flat_map(|object| object.list_at("webhooks").enumerate().map(move |(index, entry)| (object, index, entry)));
+    let entries = configurations
+        .flat_map(|object| object.list_at("webhooks").enumerate().map(move |(index, entry)| (object, index, entry)));
     let mut named = entries.filter(|(_, _, entry)| text(entry, "name") == name);
     named.next().map(|(object, index, entry)| (object, entry, format!("webhooks[{index}]")))
 }
@@ -122,12 +119,18 @@ fn configuration<'a>(observed: &'a Observed, name: &str) -> Option<(&'a Object, 
 fn failing(observed: &Observed, complaint: &Complaint<'_>) -> Option<Finding> {
     let (name, reason) = parse_failure(complaint.message)?;
     let mut evidence = vec![complaint.evidence.clone()];
-    let suffering = observed.find(&complaint.about).map_or_else(|| complaint.about.clone(), |object| observed.root_owner(object));
+    let suffering =
+        observed.find(&complaint.about).map_or_else(|| complaint.about.clone(), |object| observed.root_owner(object));
     let Some((object, entry, path)) = configuration(observed, name) else {
         return Some(Finding {
-            summary: format!("{suffering} cannot be changed: admission webhook {name} fails ({reason}); its configuration was not found"),
+            summary: format!(
+                "{suffering} cannot be changed: admission webhook {name} fails ({reason}); its configuration was not found"
+            ),
             affects: affected(observed, complaint),
-            causal_chain: vec![format!("webhook {name} fails: {reason}"), format!("the API server refuses pods of {suffering}")],
+            causal_chain: vec![
+                format!("webhook {name} fails: {reason}"),
+                format!("the API server refuses pods of {suffering}"),
+            ],
             evidence,
             strength: 0.75,
             disposition: Disposition::Escalate,
@@ -135,12 +138,22 @@ fn failing(observed: &Observed, complaint: &Complaint<'_>) -> Option<Finding> {
         });
     };
     let policy = entry.get("failurePolicy").and_then(Value::as_str).unwrap_or("Fail");
-    evidence.push(Evidence::field("a failure refuses the request", object.reference(), format!("{path}.failurePolicy"), policy));
+    evidence.push(Evidence::field(
+        "a failure refuses the request",
+        object.reference(),
+        format!("{path}.failurePolicy"),
+        policy,
+    ));
     let mut chain = Vec::new();
     let mut behind = Vec::new();
     if let Some(service) = service(observed, entry) {
         let claim = at(entry, "clientConfig.service").map(compact).unwrap_or_default();
-        evidence.push(Evidence::field("where the API server calls", object.reference(), format!("{path}.clientConfig.service"), claim));
+        evidence.push(Evidence::field(
+            "where the API server calls",
+            object.reference(),
+            format!("{path}.clientConfig.service"),
+            claim,
+        ));
         match service {
             Ok(service) => {
                 let (text, more) = backing(observed, service);
@@ -159,7 +172,10 @@ fn failing(observed: &Observed, complaint: &Complaint<'_>) -> Option<Finding> {
     chain.push(format!("with failurePolicy {policy} it refuses the pods of {suffering}"));
     let explained = !evidence.is_empty() && (chain.len() > 2 || certificate);
     Some(Finding {
-        summary: format!("{suffering} cannot create pods: admission webhook {name} of {} fails ({reason})", object.reference()),
+        summary: format!(
+            "{suffering} cannot create pods: admission webhook {name} of {} fails ({reason})",
+            object.reference()
+        ),
         affects: affected(observed, complaint),
         action_type: Some("DisableFailingWebhook".to_owned()),
         parameters: parameters([("WEBHOOK_NAME", name)]),
@@ -177,7 +193,9 @@ fn service<'a>(observed: &'a Observed, entry: &Value) -> Option<Result<&'a Objec
     let (namespace, name) = (text(client, "namespace"), text(client, "name"));
     match observed.get("Service", Some(namespace), name) {
         Some(service) => Some(Ok(service)),
-        None if observed.in_namespace("Service", namespace).next().is_some() && observed.is_complete("Service", Some(namespace)) => {
+        None if observed.in_namespace("Service", namespace).next().is_some()
+            && observed.is_complete("Service", Some(namespace)) =>
+        {
             Some(Err(ResourceRef::namespaced("Service", namespace, name)))
         }
         None => None,
@@ -190,9 +208,13 @@ fn backing(observed: &Observed, service: &Object) -> (Option<String>, Vec<Eviden
     if pods.iter().any(|pod| is_ready(pod)) && ready_endpoints(observed, service) != Some(0) {
         return (None, Vec::new());
     }
-    let what = if pods.is_empty() { "has no pods".to_owned() } else { format!("has {} pods and none is ready", pods.len()) };
-    let mut evidence = vec![Evidence::absent(format!("the webhook's Service {what}"), service.reference(), "no ready endpoint")];
-    evidence.extend(pods.first().map(|pod| field_evidence(pod, "status.conditions[type=Ready].status", "a pod behind the webhook")));
+    let what =
+        if pods.is_empty() { "has no pods".to_owned() } else { format!("has {} pods and none is ready", pods.len()) };
+    let mut evidence =
+        vec![Evidence::absent(format!("the webhook's Service {what}"), service.reference(), "no ready endpoint")];
+    evidence.extend(
+        pods.first().map(|pod| field_evidence(pod, "status.conditions[type=Ready].status", "a pod behind the webhook")),
+    );
     (Some(format!("{} {what}", service.reference())), evidence)
 }
 
@@ -254,7 +276,10 @@ spec: {{selector: {{app: policy}}}}"
     fn a_webhook_without_endpoints_is_disabled() {
         let finding = shop(0).event("ReplicaSet shop/web-1", "FailedCreate", FAILURE, 2).only_finding(SIGNATURES);
         assert_eq!(finding.target.to_string(), "ValidatingWebhookConfiguration policy");
-        assert_eq!((finding.cause_class, finding.action_type.as_deref()), (CauseClass::AdmissionWebhook, Some("DisableFailingWebhook")));
+        assert_eq!(
+            (finding.cause_class, finding.action_type.as_deref()),
+            (CauseClass::AdmissionWebhook, Some("DisableFailingWebhook"))
+        );
         assert_eq!(finding.parameters.get("WEBHOOK_NAME"), Some(&Value::from("validate.policy.io")));
         assert!(finding.summary.contains("no endpoints available"), "{}", finding.summary);
         assert!(finding.affects.iter().any(|affected| affected.to_string() == "Deployment shop/web"));
@@ -273,13 +298,19 @@ spec: {{selector: {{app: policy}}}}"
     fn a_denial_is_a_matter_for_people() {
         let message = "Error creating: admission webhook \"validate.policy.io\" denied the request: image must come from the internal registry";
         let finding = shop(0).event("ReplicaSet shop/web-1", "FailedCreate", message, 2).only_finding(SIGNATURES);
-        assert_eq!((finding.disposition, finding.target.to_string()), (Disposition::Escalate, "Deployment shop/web".to_owned()));
+        assert_eq!(
+            (finding.disposition, finding.target.to_string()),
+            (Disposition::Escalate, "Deployment shop/web".to_owned())
+        );
         assert!(finding.summary.contains("validate.policy.io"), "{}", finding.summary);
     }
 
     #[test]
     fn failures_are_taken_apart() {
-        assert_eq!(parse_failure(FAILURE), Some(("validate.policy.io", "no endpoints available for service \"policy-svc\"")));
+        assert_eq!(
+            parse_failure(FAILURE),
+            Some(("validate.policy.io", "no endpoints available for service \"policy-svc\""))
+        );
         let refused = "failed calling webhook \"a.b\": failed to call webhook: Post \"https://x:443/v?timeout=10s\": dial tcp 10.0.0.1:443: connect: connection refused";
         assert_eq!(parse_failure(refused), Some(("a.b", "dial tcp 10.0.0.1:443: connect: connection refused")));
     }

@@ -25,7 +25,10 @@ const LIMITED: &str = "{type: ScalingLimited, status: 'True', reason: TooManyRep
 #[test]
 fn the_new_maximum_follows_from_the_ratio() {
     let finding = hpa(5, 140, LIMITED).only_finding(SIGNATURES);
-    assert_eq!((finding.cause_class, finding.action_type.as_deref()), (CauseClass::AutoscalerLimit, Some("IncreaseHPAMaxReplicas")));
+    assert_eq!(
+        (finding.cause_class, finding.action_type.as_deref()),
+        (CauseClass::AutoscalerLimit, Some("IncreaseHPAMaxReplicas"))
+    );
     assert_eq!(finding.parameters.get("MAX_REPLICAS_NEW"), Some(&Value::from(10)));
     assert_eq!(finding.target.to_string(), "HorizontalPodAutoscaler shop/web");
     assert!(finding.affects.iter().any(|affected| affected.to_string() == "Deployment shop/web"));

@@ -51,7 +51,10 @@ fn hint(finding: &Finding, name: &str) -> Value {
 fn a_new_default_deny_is_the_culprit() {
     let finding = shop().yaml(DEFAULT_DENY).log("shop/web-1-a", "c", &[TIMEOUT]).only_finding(SIGNATURES);
     assert_eq!(finding.target.to_string(), "NetworkPolicy shop/default-deny");
-    assert_eq!((finding.cause_class, finding.action_type.as_deref()), (CauseClass::NetworkPolicy, Some("AllowNetworkTraffic")));
+    assert_eq!(
+        (finding.cause_class, finding.action_type.as_deref()),
+        (CauseClass::NetworkPolicy, Some("AllowNetworkTraffic"))
+    );
     assert_eq!(
         (hint(&finding, "DIRECTION"), hint(&finding, "PORT"), hint(&finding, "PEER_SELECTOR")),
         (json!("ingress"), json!(8080), json!("app=web"))
@@ -63,7 +66,10 @@ fn a_new_default_deny_is_the_culprit() {
 
 #[test]
 fn the_policy_that_nearly_admits_is_the_one_to_change() {
-    let near = allow("app: orders", "ingress: [{from: [{podSelector: {matchLabels: {app: frontend}}}], ports: [{port: 8080}]}]");
+    let near = allow(
+        "app: orders",
+        "ingress: [{from: [{podSelector: {matchLabels: {app: frontend}}}], ports: [{port: 8080}]}]",
+    );
     let old_deny = DEFAULT_DENY.replace("2026-05-04T09:40", "2026-01-01T00:00");
     let finding = shop().yaml(&old_deny).yaml(&near).log("shop/web-1-a", "c", &[TIMEOUT]).only_finding(SIGNATURES);
     assert_eq!(finding.target.name, "orders-allow");
@@ -72,7 +78,8 @@ fn the_policy_that_nearly_admits_is_the_one_to_change() {
 
 #[test]
 fn a_rule_with_the_service_port_instead_of_the_pod_port_blocks() {
-    let policy = allow("app: orders", "ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 80}]}]");
+    let policy =
+        allow("app: orders", "ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 80}]}]");
     let finding = shop().yaml(&policy).log("shop/web-1-a", "c", &[TIMEOUT]).only_finding(SIGNATURES);
     assert_eq!(hint(&finding, "PORT"), json!(8080));
     assert!(finding.summary.contains("admits 80/TCP"), "{}", finding.summary);
@@ -80,7 +87,8 @@ fn a_rule_with_the_service_port_instead_of_the_pod_port_blocks() {
 
 #[test]
 fn egress_without_dns_is_a_dns_block() {
-    let policy = allow("app: web", "policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: orders}}}]}]");
+    let policy =
+        allow("app: web", "policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: orders}}}]}]");
     let line = "2026-05-04T09:58:00Z dial tcp: lookup orders on 10.96.0.10:53: read udp 10.1.1.1:5->10.96.0.10:53: i/o timeout";
     let finding = shop().yaml(&policy).log("shop/web-1-a", "c", &[line]).only_finding(SIGNATURES);
     assert_eq!(
@@ -109,11 +117,17 @@ fn a_timeout_without_an_address_falls_back_to_the_configuration() {
 
 #[test]
 fn policies_that_do_not_block_are_left_alone() {
-    let admits = allow("app: orders", "ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 8080}]}]");
-    let scene = |policy: &str, line: &str| shop().yaml(DEFAULT_DENY).yaml(policy).log("shop/web-1-a", "c", &[line]).findings(SIGNATURES);
+    let admits =
+        allow("app: orders", "ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 8080}]}]");
+    let scene = |policy: &str, line: &str| {
+        shop().yaml(DEFAULT_DENY).yaml(policy).log("shop/web-1-a", "c", &[line]).findings(SIGNATURES)
+    };
     assert!(scene(&admits, TIMEOUT).is_empty(), "admitted by another policy");
     let elsewhere = DEFAULT_DENY.replace("default-deny, namespace: shop", "other, namespace: other");
-    assert!(shop().yaml(&elsewhere).log("shop/web-1-a", "c", &[TIMEOUT]).findings(SIGNATURES).is_empty(), "other namespace");
+    assert!(
+        shop().yaml(&elsewhere).log("shop/web-1-a", "c", &[TIMEOUT]).findings(SIGNATURES).is_empty(),
+        "other namespace"
+    );
     let harmless = allow("app: other", "ingress: [{}]");
     for line in [
         "2026-05-04T07:00:00Z dial tcp 10.96.7.7:80: i/o timeout",

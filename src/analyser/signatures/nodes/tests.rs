@@ -35,7 +35,11 @@ fn a_silent_kubelet_is_a_lost_node() {
     let finding = cluster(SILENT).only_finding(SIGNATURES);
     assert_eq!((finding.cause_class, finding.action_type.as_deref()), (CauseClass::NodeFailure, Some("DrainNode")));
     assert_eq!(finding.target.to_string(), "Node n1");
-    assert!(finding.summary.contains("12 min") && finding.summary.contains("Deployment shop/web"), "{}", finding.summary);
+    assert!(
+        finding.summary.contains("12 min") && finding.summary.contains("Deployment shop/web"),
+        "{}",
+        finding.summary
+    );
     for wanted in ["Pod shop/web-1-a", "Deployment shop/web"] {
         assert!(finding.affects.iter().any(|affected| affected.to_string() == wanted), "{wanted}");
     }
@@ -51,8 +55,12 @@ fn when_most_nodes_are_lost_people_decide() {
 
 #[test]
 fn pressure_is_relieved_by_its_kind() {
-    for (kind, action) in [("DiskPressure", "CleanupNode"), ("MemoryPressure", "DrainNode"), ("PIDPressure", "DrainNode")] {
-        let conditions = format!("{READY}, {{type: {kind}, status: 'True', message: kubelet has pressure, lastTransitionTime: '2026-05-04T09:50:00Z'}}");
+    for (kind, action) in
+        [("DiskPressure", "CleanupNode"), ("MemoryPressure", "DrainNode"), ("PIDPressure", "DrainNode")]
+    {
+        let conditions = format!(
+            "{READY}, {{type: {kind}, status: 'True', message: kubelet has pressure, lastTransitionTime: '2026-05-04T09:50:00Z'}}"
+        );
         let finding = cluster(&conditions)
             .yaml(
                 "
@@ -62,7 +70,11 @@ spec: {nodeName: n1}
 status: {phase: Failed, reason: Evicted, message: 'The node was low on resource: ephemeral-storage. Container cache was using 11Gi, request is 0, has larger consumption of ephemeral-storage. '}",
             )
             .only_finding(SIGNATURES);
-        assert_eq!((finding.cause_class, finding.action_type.as_deref()), (CauseClass::NodePressure, Some(action)), "{kind}");
+        assert_eq!(
+            (finding.cause_class, finding.action_type.as_deref()),
+            (CauseClass::NodePressure, Some(action)),
+            "{kind}"
+        );
         assert!(finding.causal_chain.iter().any(|step| step.contains("was using 11Gi")), "{:?}", finding.causal_chain);
         assert!(finding.affects.iter().any(|affected| affected.name == "eaten"));
     }
@@ -72,9 +84,12 @@ status: {phase: Failed, reason: Evicted, message: 'The node was low on resource:
 fn healthy_recovered_and_cordoned_nodes_ask_for_nothing() {
     assert!(cluster(READY).findings(SIGNATURES).is_empty(), "healthy");
     let back = READY.replace("2026-01-01T00:01", "2026-05-04T09:30");
-    let finding = cluster(&back).event("Node n1", "NodeNotReady", "Node n1 status is now: NodeNotReady", 40).only_finding(SIGNATURES);
+    let finding = cluster(&back)
+        .event("Node n1", "NodeNotReady", "Node n1 status is now: NodeNotReady", 40)
+        .only_finding(SIGNATURES);
     assert_eq!((finding.cause_class, finding.disposition), (CauseClass::Recovered, Disposition::Resolved));
-    let cordoned = scene("Node n1").yaml(&node("n1", READY).replace("status: {", "spec: {unschedulable: true}\nstatus: {"));
+    let cordoned =
+        scene("Node n1").yaml(&node("n1", READY).replace("status: {", "spec: {unschedulable: true}\nstatus: {"));
     assert_eq!(cordoned.only_finding(SIGNATURES).disposition, Disposition::NotActionable);
     let joining = node("n1", SILENT).replace("2026-01-01T00:00", "2026-05-04T09:59");
     assert!(scene("Node n1").yaml(&joining).findings(SIGNATURES).is_empty(), "joining");

@@ -24,7 +24,8 @@ const EXCEEDED: &str = "Error creating: pods \"web-1-abcde\" is forbidden: excee
 
 #[test]
 fn a_used_up_quota_is_raised_by_what_is_missing() {
-    let finding = team(4, 2, "4Gi").event("ReplicaSet shop/web-1", "FailedCreate", EXCEEDED, 3).only_finding(SIGNATURES);
+    let finding =
+        team(4, 2, "4Gi").event("ReplicaSet shop/web-1", "FailedCreate", EXCEEDED, 3).only_finding(SIGNATURES);
     assert_eq!(finding.target.to_string(), "ResourceQuota shop/team");
     assert_eq!(finding.action_type.as_deref(), Some("IncreaseResourceQuota"));
     let hints: Vec<String> = finding.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -68,11 +69,13 @@ fn a_quota_that_demands_values_is_for_people() {
 
 #[test]
 fn a_request_above_the_limit_range_is_reduced() {
-    let message = "Error creating: pods \"web-1-x\" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi";
+    let message =
+        "Error creating: pods \"web-1-x\" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi";
     let finding = team(4, 2, "1Gi").event("ReplicaSet shop/web-1", "FailedCreate", message, 3).only_finding(SIGNATURES);
     assert_eq!(finding.action_type.as_deref(), Some("ReduceResourceRequests"));
     assert_eq!(finding.parameters.get("MEMORY_REQUEST_NEW"), Some(&Value::from("1Gi")));
-    let minimum = "Error creating: pods \"web-1-x\" is forbidden: minimum cpu usage per Container is 100m, but request is 50m.";
+    let minimum =
+        "Error creating: pods \"web-1-x\" is forbidden: minimum cpu usage per Container is 100m, but request is 50m.";
     let finding = team(4, 2, "1Gi").event("ReplicaSet shop/web-1", "FailedCreate", minimum, 3).only_finding(SIGNATURES);
     assert_eq!((finding.disposition, finding.action_type), (Disposition::Escalate, None));
 }

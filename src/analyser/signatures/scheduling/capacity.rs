@@ -14,7 +14,8 @@ use crate::domain::{CauseClass, Disposition, Evidence, Finding};
 impl Pending<'_> {
     /// A healthy cordoned node has the room.
     pub(super) fn cordoned_node(&self) -> Option<Finding> {
-        let has_room = |found: &&Fit<'_>| found.cordoned && found.ready && found.taints.is_empty() && found.lacks.is_empty();
+        let has_room =
+            |found: &&Fit<'_>| found.cordoned && found.ready && found.taints.is_empty() && found.lacks.is_empty();
         let found = self.fits.iter().find(has_room)?;
         let node = found.node;
         let mut finding = self.draft(CauseClass::InsufficientCapacity, node.reference());
@@ -81,7 +82,9 @@ impl Pending<'_> {
         let (before, revision) = self.previous_request(resource)?;
         let wanted = requests(self.spec).get(resource).copied().unwrap_or_default();
         let fits_before = self.fits.iter().any(|found| {
-            found.taints.is_empty() && !found.cordoned && found.lacks.iter().all(|lack| lack.resource == resource && lack.free >= before)
+            found.taints.is_empty()
+                && !found.cordoned
+                && found.lacks.iter().all(|lack| lack.resource == resource && lack.free >= before)
         });
         if wanted < before.times(2) || !fits_before {
             return None;
@@ -89,7 +92,9 @@ impl Pending<'_> {
         let mut finding = self.reduce_requests(resource, 0.78)?;
         let change = format!(
             "the newest revision of {} raised the {resource} request from {} (revision {revision}) to {}",
-            self.root, before.of_resource(resource), wanted.of_resource(resource)
+            self.root,
+            before.of_resource(resource),
+            wanted.of_resource(resource)
         );
         finding.summary = format!("{} cannot be scheduled: {change}, and no node has that much free", self.root);
         finding.causal_chain = vec![change, "no node has that much free".to_owned(), self.symptom()];
@@ -105,10 +110,13 @@ impl Pending<'_> {
 
     /// Proposes a request for the container that asks for most.
     fn reduce_requests(&self, resource: &str, strength: f64) -> Option<Finding> {
-        let asks = |container: &Value| at(container, &format!("resources.requests.{resource}")).and_then(Quantity::read);
+        let asks =
+            |container: &Value| at(container, &format!("resources.requests.{resource}")).and_then(Quantity::read);
         let containers: Vec<&Value> = self.pod.list_at("spec.containers").collect();
-        let (container, asked) =
-            containers.iter().filter_map(|container| Some((*container, asks(container)?))).max_by_key(|(_, amount)| *amount)?;
+        let (container, asked) = containers
+            .iter()
+            .filter_map(|container| Some((*container, asks(container)?)))
+            .max_by_key(|(_, amount)| *amount)?;
         let name = text(container, "name");
         let others = requests(self.spec).get(resource).copied().unwrap_or_default() - asked;
         let used = |found: &Fit<'_>| {
@@ -133,7 +141,8 @@ impl Pending<'_> {
             format!("container {name} asks for {}", asked.of_resource(resource)),
         ));
         let parameter = if resource == "cpu" { "CPU_REQUEST_NEW" } else { "MEMORY_REQUEST_NEW" };
-        finding.parameters = parameters([("CONTAINER_NAME", name.to_owned()), (parameter, proposal.of_resource(resource))]);
+        finding.parameters =
+            parameters([("CONTAINER_NAME", name.to_owned()), (parameter, proposal.of_resource(resource))]);
         finding.action_type = Some("ReduceResourceRequests".to_owned());
         finding.strength = strength;
         Some(finding)
@@ -153,22 +162,39 @@ impl Pending<'_> {
         let mut finding = self.draft(CauseClass::InsufficientCapacity, self.root.clone());
         for resource in &short {
             let lacks = self.fits.iter().flat_map(|found| found.lacks.iter().map(move |lack| (found.node, lack)));
-            finding.evidence.extend(lacks.filter(|(_, lack)| lack.resource == *resource).take(EVIDENCE_NODES_MAX).map(|(node, lack)| {
-                Evidence::field(
-                    format!("{} of {} free, {} wanted", lack.free.of_resource(resource), lack.allocatable.of_resource(resource), lack.wanted.of_resource(resource)),
-                    node.reference(),
-                    format!("status.allocatable.{resource}"),
-                    lack.allocatable.of_resource(resource),
-                )
-            }));
+            finding.evidence.extend(lacks.filter(|(_, lack)| lack.resource == *resource).take(EVIDENCE_NODES_MAX).map(
+                |(node, lack)| {
+                    Evidence::field(
+                        format!(
+                            "{} of {} free, {} wanted",
+                            lack.free.of_resource(resource),
+                            lack.allocatable.of_resource(resource),
+                            lack.wanted.of_resource(resource)
+                        ),
+                        node.reference(),
+                        format!("status.allocatable.{resource}"),
+                        lack.allocatable.of_resource(resource),
+                    )
+                },
+            ));
         }
         let limit = self.event_of_autoscaler("NotTriggerScaleUp", SignedDuration::from_hours(1));
         if let Some(event) = limit {
             finding.evidence.push(event.evidence("the cluster autoscaler cannot add a node"));
         }
-        let not_ready: Vec<&str> = self.nodes.iter().filter(|node| node.condition_status("Ready").is_some_and(|status| status != "True")).map(|node| node.name()).collect();
-        let lost = if not_ready.is_empty() { String::new() } else { format!("; not ready: {}", enumerate(&not_ready, 3)) };
-        let what = if short.is_empty() { "no node accepts it".to_owned() } else { format!("not enough {} on any node it may use", enumerate(&short, 3)) };
+        let not_ready: Vec<&str> = self
+            .nodes
+            .iter()
+            .filter(|node| node.condition_status("Ready").is_some_and(|status| status != "True"))
+            .map(|node| node.name())
+            .collect();
+        let lost =
+            if not_ready.is_empty() { String::new() } else { format!("; not ready: {}", enumerate(&not_ready, 3)) };
+        let what = if short.is_empty() {
+            "no node accepts it".to_owned()
+        } else {
+            format!("not enough {} on any node it may use", enumerate(&short, 3))
+        };
         let certain = !short.is_empty() && not_ready.is_empty();
         Finding {
             summary: format!("{} cannot be scheduled: {what} ({} nodes{lost})", self.root, self.nodes.len()),

@@ -28,7 +28,9 @@ impl<'a> Pending<'a> {
         Some(Finding {
             summary: format!(
                 "{} cannot be scheduled: it requires {}, which none of the {} nodes has ({have})",
-                self.root, unmet.wanted, self.nodes.len()
+                self.root,
+                unmet.wanted,
+                self.nodes.len()
             ),
             action_type: Some("FixSchedulingConstraints".to_owned()),
             parameters: parameters([
@@ -117,7 +119,11 @@ impl<'a> Pending<'a> {
         let (object, base) = self.template();
         let mut finding = self.draft(CauseClass::SchedulingConstraint, self.root.clone());
         finding.evidence.push(field_evidence(found.node, "spec.taints", format!("the node is reserved by {shown}")));
-        finding.evidence.push(field_evidence(object, &format!("{base}.tolerations"), format!("nothing here tolerates {key}")));
+        finding.evidence.push(field_evidence(
+            object,
+            &format!("{base}.tolerations"),
+            format!("nothing here tolerates {key}"),
+        ));
         Some(Finding {
             summary: format!(
                 "{} may only run on nodes reserved by taint {shown} (such as {}) and does not tolerate it",
@@ -153,7 +159,11 @@ impl<'a> Pending<'a> {
         let key = text(key?, "topologyKey");
         let (object, base) = self.template();
         let mut finding = self.draft(CauseClass::SchedulingConstraint, self.root.clone());
-        finding.evidence.push(field_evidence(object, &format!("{base}.{member}"), format!("required {words} over {key}")));
+        finding.evidence.push(field_evidence(
+            object,
+            &format!("{base}.{member}"),
+            format!("required {words} over {key}"),
+        ));
         let unusable = self.fits.iter().filter(|found| !found.ready || found.cordoned).count();
         let (strength, note) = match unusable {
             0 => (0.82, String::new()),
@@ -163,7 +173,11 @@ impl<'a> Pending<'a> {
             summary: format!("{} cannot be scheduled: its required {words} over {key} leaves no node{note}", self.root),
             action_type: Some("FixSchedulingConstraints".to_owned()),
             parameters: parameters([("CONSTRAINT_TYPE", kind), ("CONSTRAINT_KEY", key)]),
-            causal_chain: vec![format!("{} demands {words} over {key}", self.root), "no node satisfies it".to_owned(), self.symptom()],
+            causal_chain: vec![
+                format!("{} demands {words} over {key}", self.root),
+                "no node satisfies it".to_owned(),
+                self.symptom(),
+            ],
             strength,
             ..finding
         })
@@ -183,11 +197,22 @@ impl<'a> Pending<'a> {
         let mut finding = self.draft(CauseClass::SchedulingConstraint, self.root.clone());
         let name = pinned.map_or_else(|| "its volume".to_owned(), |volume| volume.reference().to_string());
         if let Some(volume) = pinned {
-            finding.evidence.push(field_evidence(volume, "spec.nodeAffinity.required", "the volume can only be attached there"));
+            finding.evidence.push(field_evidence(
+                volume,
+                "spec.nodeAffinity.required",
+                "the volume can only be attached there",
+            ));
         }
         Some(Finding {
-            summary: format!("{} cannot be scheduled: {name} can only be used on nodes that cannot take the pod", self.root),
-            causal_chain: vec![format!("{name} is tied to certain nodes"), "none of them can take the pod".to_owned(), self.symptom()],
+            summary: format!(
+                "{} cannot be scheduled: {name} can only be used on nodes that cannot take the pod",
+                self.root
+            ),
+            causal_chain: vec![
+                format!("{name} is tied to certain nodes"),
+                "none of them can take the pod".to_owned(),
+                self.symptom(),
+            ],
             strength: 0.7,
             disposition: Disposition::Escalate,
             ..finding

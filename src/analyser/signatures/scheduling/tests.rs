@@ -78,7 +78,10 @@ fn parameter<'a>(finding: &'a Finding, name: &str) -> &'a str {
 fn a_selector_no_node_meets_is_a_constraint_of_the_workload() {
     let finding = cluster()
         .yaml(&node("n4", "{disktype: ssd}", ""))
-        .yaml(&pending(&format!("nodeSelector: {{disktype: sdd}}, {SMALL}"), "0/5 nodes are available: 4 node(s) didn''t match Pod''s node affinity/selector."))
+        .yaml(&pending(
+            &format!("nodeSelector: {{disktype: sdd}}, {SMALL}"),
+            "0/5 nodes are available: 4 node(s) didn''t match Pod''s node affinity/selector.",
+        ))
         .only_finding(SIGNATURES);
     let expected = (
         CauseClass::SchedulingConstraint,
@@ -87,7 +90,10 @@ fn a_selector_no_node_meets_is_a_constraint_of_the_workload() {
         Disposition::Act,
     );
     assert_eq!(told(&finding), expected);
-    assert_eq!((parameter(&finding, "CONSTRAINT_TYPE"), parameter(&finding, "CONSTRAINT_KEY")), ("nodeSelector", "disktype"));
+    assert_eq!(
+        (parameter(&finding, "CONSTRAINT_TYPE"), parameter(&finding, "CONSTRAINT_KEY")),
+        ("nodeSelector", "disktype")
+    );
     assert!(finding.summary.contains("perhaps ssd was meant"), "{}", finding.summary);
     assert!(finding.affects.iter().any(|affected| affected.name == "web-1"));
 }
@@ -136,7 +142,10 @@ metadata:
    ownerReferences: [{kind: Deployment, name: web, uid: d, controller: true}]}
 spec: {template: {spec: {containers: [{name: app, resources: {requests: {memory: 640Mi}}}]}}}",
         )
-        .yaml(&pending("containers: [{name: app, resources: {requests: {memory: 64Gi}}}]", "0/4 nodes are available: 4 Insufficient memory."))
+        .yaml(&pending(
+            "containers: [{name: app, resources: {requests: {memory: 64Gi}}}]",
+            "0/4 nodes are available: 4 Insufficient memory.",
+        ))
         .only_finding(SIGNATURES);
     assert_eq!(finding.action_type.as_deref(), Some("ReduceResourceRequests"));
     assert_eq!((parameter(&finding, "CONTAINER_NAME"), parameter(&finding, "MEMORY_REQUEST_NEW")), ("app", "640Mi"));
@@ -146,7 +155,10 @@ spec: {template: {spec: {containers: [{name: app, resources: {requests: {memory:
 #[test]
 fn without_a_history_the_request_is_reduced_to_what_is_free() {
     let finding = cluster()
-        .yaml(&pending("containers: [{name: app, resources: {requests: {cpu: '12'}}}]", "0/4 nodes are available: 4 Insufficient cpu."))
+        .yaml(&pending(
+            "containers: [{name: app, resources: {requests: {cpu: '12'}}}]",
+            "0/4 nodes are available: 4 Insufficient cpu.",
+        ))
         .only_finding(SIGNATURES);
     assert_eq!(parameter(&finding, "CPU_REQUEST_NEW"), "3");
 }
@@ -154,7 +166,8 @@ fn without_a_history_the_request_is_reduced_to_what_is_free() {
 #[test]
 fn a_cordoned_healthy_node_with_room_is_uncordoned() {
     let message = "0/5 nodes are available: 1 node(s) were unschedulable, 3 Insufficient cpu.";
-    let cordoned = node("n4", "{}", "unschedulable: true, taints: [{key: node.kubernetes.io/unschedulable, effect: NoSchedule}]");
+    let cordoned =
+        node("n4", "{}", "unschedulable: true, taints: [{key: node.kubernetes.io/unschedulable, effect: NoSchedule}]");
     let finding = filled(cluster(), "4").yaml(&cordoned).yaml(&pending(SMALL, message)).only_finding(SIGNATURES);
     assert_eq!(
         told(&finding),
@@ -175,9 +188,12 @@ fn a_full_cluster_is_for_people() {
 
 #[test]
 fn a_scale_up_in_progress_is_left_alone() {
-    let scene = filled(cluster(), "4")
-        .yaml(&pending(SMALL, "0/4 nodes are available: 4 Insufficient cpu."))
-        .event("Pod shop/web-1", "TriggeredScaleUp", "pod triggered scale-up: [{workers 3->4 (max: 6)}]", 2);
+    let scene = filled(cluster(), "4").yaml(&pending(SMALL, "0/4 nodes are available: 4 Insufficient cpu.")).event(
+        "Pod shop/web-1",
+        "TriggeredScaleUp",
+        "pod triggered scale-up: [{workers 3->4 (max: 6)}]",
+        2,
+    );
     assert_eq!(scene.only_finding(SIGNATURES).disposition, Disposition::NotActionable);
 }
 
@@ -189,7 +205,10 @@ fn anti_affinity_over_too_few_nodes_is_a_constraint() {
     let finding = cluster()
         .yaml(&pending(&spec, "0/4 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 3 node(s) didn''t match pod anti-affinity rules."))
         .only_finding(SIGNATURES);
-    assert_eq!((parameter(&finding, "CONSTRAINT_TYPE"), parameter(&finding, "CONSTRAINT_KEY")), ("affinity", "kubernetes.io/hostname"));
+    assert_eq!(
+        (parameter(&finding, "CONSTRAINT_TYPE"), parameter(&finding, "CONSTRAINT_KEY")),
+        ("affinity", "kubernetes.io/hostname")
+    );
 }
 
 #[test]

@@ -55,10 +55,16 @@ fn missing_service(
         services.iter().map(|service| service.name()).filter(|other| strsim::jaro_winkler(name, other) > 0.8).collect();
     let hint = if close.is_empty() { String::new() } else { format!("; did it mean {}?", enumerate(&close, 3)) };
     let what = format!("{} routes to Service {name}, which does not exist{hint}", ingress.reference());
-    Some(report(observed, ingress, what, CauseClass::MissingConfiguration, vec![
-        Evidence::field("the route's backend", ingress.reference(), format!("{path}.name"), name),
-        Evidence::absent("no such Service", ingress.reference(), format!("no Service {name} in the namespace")),
-    ]))
+    Some(report(
+        observed,
+        ingress,
+        what,
+        CauseClass::MissingConfiguration,
+        vec![
+            Evidence::field("the route's backend", ingress.reference(), format!("{path}.name"), name),
+            Evidence::absent("no such Service", ingress.reference(), format!("no Service {name} in the namespace")),
+        ],
+    ))
 }
 
 fn missing_port(
@@ -87,10 +93,16 @@ fn missing_port(
         service.reference(),
         enumerate(&ports, 4)
     );
-    Some(report(observed, ingress, what, CauseClass::ServicePort, vec![
-        Evidence::field("the route's backend port", ingress.reference(), format!("{path}.port"), wanted),
-        Evidence::field("ports of the Service", service.reference(), "spec.ports", ports.join(", ")),
-    ]))
+    Some(report(
+        observed,
+        ingress,
+        what,
+        CauseClass::ServicePort,
+        vec![
+            Evidence::field("the route's backend port", ingress.reference(), format!("{path}.port"), wanted),
+            Evidence::field("ports of the Service", service.reference(), "spec.ports", ports.join(", ")),
+        ],
+    ))
 }
 
 fn report(
@@ -101,7 +113,10 @@ fn report(
     evidence: Vec<Evidence>,
 ) -> Finding {
     Finding {
-        causal_chain: vec![what.clone(), "requests to this route are answered 503 or 404 by the ingress controller".to_owned()],
+        causal_chain: vec![
+            what.clone(),
+            "requests to this route are answered 503 or 404 by the ingress controller".to_owned(),
+        ],
         summary: what,
         evidence,
         strength: if is_signal(observed, ingress) { 0.85 } else { 0.55 },

@@ -55,10 +55,18 @@ impl<'a> Aim<'a> {
             _ => return None,
         };
         let better = self.better_port(&declared, &listening)?;
-        let mut evidence = vec![self.target_evidence(format!("the Service sends port {} to pod port {target}", number(self.entry)))];
+        let mut evidence =
+            vec![self.target_evidence(format!("the Service sends port {} to pod port {target}", number(self.entry)))];
         evidence.push(field_evidence(self.pod, "spec.containers[0].ports", "ports the pods declare"));
         evidence.extend(listening.iter().take(2).map(|(_, evidence)| evidence.clone()));
-        let known: Vec<String> = listening.iter().map(|(port, _)| *port).chain(declared).collect::<BTreeSet<_>>().iter().map(i64::to_string).collect();
+        let known: Vec<String> = listening
+            .iter()
+            .map(|(port, _)| *port)
+            .chain(declared)
+            .collect::<BTreeSet<_>>()
+            .iter()
+            .map(i64::to_string)
+            .collect();
         let reason = format!("nothing listens on {target}; the pods use {}", enumerate(&known, 4));
         Some(self.report(&reason, &better.to_string(), evidence, &complaints, strength))
     }
@@ -67,9 +75,11 @@ impl<'a> Aim<'a> {
     fn name_missing(&self, complaints: &[&FailedConnection<'a>]) -> Option<Finding> {
         let name = text(self.entry, "targetPort");
         let ports: Vec<&Value> = self.pods.iter().flat_map(|pod| container_ports(pod)).collect();
-        let names: BTreeSet<&str> = ports.iter().map(|port| text(port, "name")).filter(|name| !name.is_empty()).collect();
+        let names: BTreeSet<&str> =
+            ports.iter().map(|port| text(port, "name")).filter(|name| !name.is_empty()).collect();
         let declared: BTreeSet<i64> = self.declared().collect();
-        let closest = names.iter().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
+        let closest =
+            names.iter().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
         let by_number = declared.get(&number(self.entry)).copied();
         let better = match (closest, names.len()) {
             (Some(closest), 1) => (*closest).to_owned(),
@@ -100,7 +110,8 @@ impl<'a> Aim<'a> {
         strength: f64,
     ) -> Finding {
         let service = self.service.reference();
-        let (port, target) = (number(self.entry), self.entry.get("targetPort").map_or_else(|| number(self.entry).to_string(), compact));
+        let (port, target) =
+            (number(self.entry), self.entry.get("targetPort").map_or_else(|| number(self.entry).to_string(), compact));
         evidence.extend(complaint_evidence(complaints));
         Finding {
             summary: format!("{service} sends port {port} to {target}, but {reason}; it should be {better}"),
@@ -147,9 +158,11 @@ impl<'a> Aim<'a> {
             .filter_map(|entry| pod_port(entry, self.pod))
             .collect();
         let side_port = |port: i64| {
-            let named = container_ports(self.pod).find(|entry| entry.get("containerPort").and_then(Value::as_i64) == Some(port));
+            let named = container_ports(self.pod)
+                .find(|entry| entry.get("containerPort").and_then(Value::as_i64) == Some(port));
             let name = named.map_or("", |entry| text(entry, "name"));
-            SIDE_PORTS.iter().any(|side| name.contains(side)) && !SIDE_PORTS.iter().any(|side| text(self.entry, "name").contains(side))
+            SIDE_PORTS.iter().any(|side| name.contains(side))
+                && !SIDE_PORTS.iter().any(|side| text(self.entry, "name").contains(side))
         };
         let usable = |port: &i64| !taken.contains(port) && !side_port(*port);
         let announced: Vec<i64> = listening.iter().map(|(port, _)| *port).filter(|port| usable(port)).collect();
@@ -170,7 +183,9 @@ impl<'a> Aim<'a> {
         let mut probes = self.pod.list_at("spec.containers").filter_map(|container| container.get("readinessProbe"));
         let port = probes.find_map(|probe| at(probe, "httpGet.port").or_else(|| at(probe, "tcpSocket.port")))?;
         match port {
-            Value::String(name) => container_ports(self.pod).find(|port| text(port, "name") == name)?.get("containerPort")?.as_i64(),
+            Value::String(name) => {
+                container_ports(self.pod).find(|port| text(port, "name") == name)?.get("containerPort")?.as_i64()
+            }
             number => number.as_i64(),
         }
     }

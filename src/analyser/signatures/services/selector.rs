@@ -55,24 +55,40 @@ fn mismatch(observed: &Observed, service: &Object, complaints: &[FailedConnectio
     if workloads.iter().any(|(_, labels)| selected(labels)) {
         return None;
     }
-    let candidates = workloads.iter().filter_map(|(workload, labels)| near_miss(observed, service, &wanted, workload, labels));
+    let candidates =
+        workloads.iter().filter_map(|(workload, labels)| near_miss(observed, service, &wanted, workload, labels));
     let best = candidates.max_by(|a, b| a.similarity.total_cmp(&b.similarity))?;
     let concerned = about(observed, complaints, service, &[], None);
     let (stale_key, stale_value) = best.stale;
     let ready = observed.pods_of(best.workload).into_iter().filter(|pod| is_ready(pod)).count();
     let mut evidence = vec![
         field_evidence(service, "spec.selector", format!("the Service selects {stale_key}={stale_value}")),
-        Evidence::absent("nothing matches", service.reference(), "no pod in the namespace carries all labels of the selector"),
-        field_evidence(best.pod, "metadata.labels", format!("a ready pod of {} has {}={}", best.workload.reference(), best.key, best.value)),
+        Evidence::absent(
+            "nothing matches",
+            service.reference(),
+            "no pod in the namespace carries all labels of the selector",
+        ),
+        field_evidence(
+            best.pod,
+            "metadata.labels",
+            format!("a ready pod of {} has {}={}", best.workload.reference(), best.key, best.value),
+        ),
     ];
     if ready_endpoints(observed, service) == Some(0) {
-        evidence.push(Evidence::absent("the Service has no endpoints", service.reference(), "no ready address in its EndpointSlices"));
+        evidence.push(Evidence::absent(
+            "the Service has no endpoints",
+            service.reference(),
+            "no ready address in its EndpointSlices",
+        ));
     }
     evidence.extend(complaint_evidence(&concerned));
     let finding = Finding {
         summary: format!(
             "{} selects {stale_key}={stale_value}, which no pod has; {ready} ready pods of {} carry {}={}",
-            service.reference(), best.workload.reference(), best.key, best.value
+            service.reference(),
+            best.workload.reference(),
+            best.key,
+            best.value
         ),
         affects: sufferers(observed, service, &concerned),
         action_type: Some("FixServiceSelector".to_owned()),
@@ -96,8 +112,11 @@ fn near_miss<'a>(
     workload: &'a Object,
     labels: &BTreeMap<&'a str, &'a str>,
 ) -> Option<NearMiss<'a>> {
-    let stale: Vec<(&str, &str)> =
-        wanted.iter().filter(|(key, value)| labels.get(*key) != Some(*value)).map(|(key, value)| (*key, *value)).collect();
+    let stale: Vec<(&str, &str)> = wanted
+        .iter()
+        .filter(|(key, value)| labels.get(*key) != Some(*value))
+        .map(|(key, value)| (*key, *value))
+        .collect();
     let [(stale_key, stale_value)] = stale.as_slice() else { return None };
     let same_key = labels.get_key_value(stale_key);
     let renamed = || labels.iter().find(|(key, value)| **value == *stale_value && !wanted.contains_key(*key));
@@ -105,7 +124,8 @@ fn near_miss<'a>(
     let close = strsim::jaro_winkler(stale_value, value);
     let named_alike = strsim::jaro_winkler(service.name(), workload.name());
     let contained = stale_value.contains(value) || value.contains(stale_value);
-    let related = wanted.len() > 1 || close > 0.8 || contained || named_alike > 0.85 || workload.name().contains(service.name());
+    let related =
+        wanted.len() > 1 || close > 0.8 || contained || named_alike > 0.85 || workload.name().contains(service.name());
     let pod = observed.pods_of(workload).into_iter().find(|pod| is_ready(pod))?;
     related.then_some(NearMiss {
         workload,
@@ -169,7 +189,8 @@ fn former_replicas(observed: &Observed, workload: &Object) -> (i64, Option<Evide
     }
     let mut autoscalers = observed.in_namespace("HorizontalPodAutoscaler", workload.namespace().unwrap_or_default());
     let autoscaler = autoscalers.find(|hpa| {
-        hpa.str_at("spec.scaleTargetRef.kind") == Some(workload.kind()) && hpa.str_at("spec.scaleTargetRef.name") == Some(workload.name())
+        hpa.str_at("spec.scaleTargetRef.kind") == Some(workload.kind())
+            && hpa.str_at("spec.scaleTargetRef.name") == Some(workload.name())
     });
     let least = autoscaler.and_then(|hpa| Some((hpa.at("spec.minReplicas")?, hpa)));
     match least.and_then(|(least, hpa)| Some((least.as_i64()?, least, hpa))) {

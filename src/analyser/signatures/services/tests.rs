@@ -50,7 +50,11 @@ fn a_selector_that_misses_by_one_label_is_fixed() {
     for (selector, labels, expected) in [
         ("app: order", "app: orders", ["SELECTOR_KEY=\"app\"", "SELECTOR_VALUE=\"orders\""]),
         ("app: orders, version: v2", "app: orders, version: v1", ["SELECTOR_KEY=\"version\"", "SELECTOR_VALUE=\"v1\""]),
-        ("app: orders", "app.kubernetes.io/name: orders", ["SELECTOR_KEY=\"app.kubernetes.io/name\"", "SELECTOR_VALUE=\"orders\""]),
+        (
+            "app: orders",
+            "app.kubernetes.io/name: orders",
+            ["SELECTOR_KEY=\"app.kubernetes.io/name\"", "SELECTOR_VALUE=\"orders\""],
+        ),
     ] {
         let spec = format!("selector: {{{selector}}}, ports: [{{port: 80, targetPort: 8080}}]");
         let finding = shop(&spec, &workload("orders", labels, 1, "True", HTTP)).only_finding(SIGNATURES);
@@ -80,7 +84,10 @@ fn services_without_endpoints_for_other_reasons_are_left_alone() {
 fn a_port_name_that_does_not_exist_is_decisive() {
     let spec = "selector: {app: orders}, ports: [{port: 80, targetPort: web}]";
     let finding = shop(spec, &workload("orders", "app: orders", 1, "True", HTTP)).only_finding(SIGNATURES);
-    assert_eq!((finding.cause_class, finding.action_type.as_deref()), (CauseClass::ServicePort, Some("FixServicePort")));
+    assert_eq!(
+        (finding.cause_class, finding.action_type.as_deref()),
+        (CauseClass::ServicePort, Some("FixServicePort"))
+    );
     assert_eq!(hints(&finding), ["SERVICE_PORT=80", "TARGET_PORT_NEW=\"http\""]);
 }
 
@@ -101,7 +108,8 @@ fn a_port_number_nobody_listens_on_needs_a_witness() {
 fn the_server_may_listen_elsewhere_than_it_declares() {
     let spec = "selector: {app: orders}, ports: [{port: 80, targetPort: 8080}]";
     let pods = workload("orders", "app: orders", 1, "True", HTTP);
-    let refused = "2026-05-04T09:59:00Z connect() failed (111: Connection refused) upstream: \"http://10.244.0.7:8080/\"";
+    let refused =
+        "2026-05-04T09:59:00Z connect() failed (111: Connection refused) upstream: \"http://10.244.0.7:8080/\"";
     let scene = || shop(spec, &pods).log("shop/orders-0", "c", &["listening on 0.0.0.0:9000"]);
     let finding = scene().log("shop/client-0", "c", &[refused]).only_finding(SIGNATURES);
     assert_eq!(hints(&finding), ["SERVICE_PORT=80", "TARGET_PORT_NEW=\"9000\""]);
@@ -132,7 +140,9 @@ spec: {{rules: [{{http: {{paths: [{{backend: {{service: {{name: {name}, port: {{
     let spec = "selector: {app: orders}, ports: [{port: 80, targetPort: http}]";
     let scene = |ingress: &str| shop(spec, &workload("orders", "app: orders", 1, "True", HTTP)).yaml(ingress);
     assert!(scene(&ingress("orders", 80)).findings(SIGNATURES).is_empty());
-    for (name, port, cause) in [("order", 80, CauseClass::MissingConfiguration), ("orders", 81, CauseClass::ServicePort)] {
+    for (name, port, cause) in
+        [("order", 80, CauseClass::MissingConfiguration), ("orders", 81, CauseClass::ServicePort)]
+    {
         let finding = scene(&ingress(name, port)).only_finding(SIGNATURES);
         assert_eq!((finding.cause_class, finding.disposition), (cause, Disposition::Escalate));
     }

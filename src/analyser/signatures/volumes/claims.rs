@@ -16,8 +16,11 @@ const PROVISIONING: SignedDuration = SignedDuration::from_mins(5);
 const RECENT: SignedDuration = SignedDuration::from_mins(60);
 
 pub(super) fn detect(observed: &Observed) -> Vec<Finding> {
-    let mut found: Vec<Finding> =
-        observed.of_kind("PersistentVolumeClaim").filter(|claim| !claim.is_terminating()).filter_map(|claim| unbound(observed, claim)).collect();
+    let mut found: Vec<Finding> = observed
+        .of_kind("PersistentVolumeClaim")
+        .filter(|claim| !claim.is_terminating())
+        .filter_map(|claim| unbound(observed, claim))
+        .collect();
     for finding in observed.of_kind("Pod").filter(|pod| is_live(pod)).filter_map(|pod| missing(observed, pod)) {
         match found.iter_mut().find(|seen| seen.target == finding.target && seen.summary == finding.summary) {
             Some(seen) => seen.affects.extend(finding.affects),
@@ -32,7 +35,12 @@ fn unbound(observed: &Observed, claim: &Object) -> Option<Finding> {
         Some("Lost") => Some(lost(observed, claim)),
         Some("Pending") => {
             let pending = Pending { observed, claim, users: users(observed, claim) };
-            pending.class_missing().or_else(|| pending.no_class()).or_else(|| pending.not_provisioned()).or_else(|| pending.no_volume_fits()).or_else(|| pending.waits())
+            pending
+                .class_missing()
+                .or_else(|| pending.no_class())
+                .or_else(|| pending.not_provisioned())
+                .or_else(|| pending.no_volume_fits())
+                .or_else(|| pending.waits())
         }
         _ => None,
     }
@@ -43,10 +51,17 @@ fn lost(observed: &Observed, claim: &Object) -> Finding {
     Finding {
         summary: format!("{} has lost its volume: PersistentVolume {volume} is gone", claim.reference()),
         affects: pods_and_owners(observed, users(observed, claim)),
-        causal_chain: vec![format!("PersistentVolume {volume} was deleted"), format!("{} is Lost and its data with it", claim.reference())],
+        causal_chain: vec![
+            format!("PersistentVolume {volume} was deleted"),
+            format!("{} is Lost and its data with it", claim.reference()),
+        ],
         evidence: vec![
             field_evidence(claim, "status.phase", "the claim has lost its volume"),
-            Evidence::absent("the volume it was bound to", ResourceRef::cluster_scoped("PersistentVolume", volume), "not found"),
+            Evidence::absent(
+                "the volume it was bound to",
+                ResourceRef::cluster_scoped("PersistentVolume", volume),
+                "not found",
+            ),
         ],
         strength: 0.92,
         disposition: Disposition::Escalate,
@@ -99,22 +114,32 @@ impl<'a> Pending<'a> {
 
     fn event(&self, reasons: &[&str]) -> Option<&'a Event> {
         let events = self.observed.events_about(&self.claim.reference());
-        events.into_iter().find(|event| reasons.contains(&event.reason.as_str()) && self.observed.is_recent(event.last_seen, RECENT))
+        events
+            .into_iter()
+            .find(|event| reasons.contains(&event.reason.as_str()) && self.observed.is_recent(event.last_seen, RECENT))
     }
 
     /// The class it names does not exist.
     fn class_missing(&self) -> Option<Finding> {
         let wanted = class_name(self.claim).filter(|name| !name.is_empty())?;
         let event = self.event(&["ProvisioningFailed"]);
-        let told = event.is_some_and(|event| event.message.contains("storageclass") && event.message.contains("not found"));
+        let told =
+            event.is_some_and(|event| event.message.contains("storageclass") && event.message.contains("not found"));
         // Volumes made by hand may carry a class name without any such object.
-        let by_hand = self.observed.of_kind("PersistentVolume").any(|volume| volume.str_at("spec.storageClassName") == Some(wanted));
+        let by_hand = self
+            .observed
+            .of_kind("PersistentVolume")
+            .any(|volume| volume.str_at("spec.storageClassName") == Some(wanted));
         if self.class().is_some() || (!self.classes_are_known() && !told) || (by_hand && !told) {
             return None;
         }
         let mut evidence = vec![
             field_evidence(self.claim, "spec.storageClassName", "the class it asks for"),
-            Evidence::absent("that class does not exist", ResourceRef::cluster_scoped("StorageClass", wanted), "not found"),
+            Evidence::absent(
+                "that class does not exist",
+                ResourceRef::cluster_scoped("StorageClass", wanted),
+                "not found",
+            ),
         ];
         evidence.extend(event.map(|event| event.evidence("the provisioning controller says so")));
         let proposal = self.proposal(Some(wanted));
@@ -130,7 +155,8 @@ impl<'a> Pending<'a> {
     fn no_class(&self) -> Option<Finding> {
         let event = self.event(&["FailedBinding"]);
         let told = event.is_some_and(|event| event.message.contains("no storage class is set"));
-        if class_name(self.claim).is_some_and(|name| !name.is_empty() || !told) || (!self.classes_are_known() && !told) {
+        if class_name(self.claim).is_some_and(|name| !name.is_empty() || !told) || (!self.classes_are_known() && !told)
+        {
             return None;
         }
         if class_name(self.claim) == Some("") {
@@ -139,10 +165,18 @@ impl<'a> Pending<'a> {
         let default = self.classes().into_iter().find(|class| is_default_class(class));
         let mut evidence = vec![field_evidence(self.claim, "spec.storageClassName", "the claim names no class")];
         if default.is_none() {
-            evidence.push(Evidence::absent("and there is no default", ResourceRef::cluster_scoped("StorageClass", "(default)"), "no StorageClass is marked as default"));
+            evidence.push(Evidence::absent(
+                "and there is no default",
+                ResourceRef::cluster_scoped("StorageClass", "(default)"),
+                "no StorageClass is marked as default",
+            ));
         }
         evidence.extend(event.map(|event| event.evidence("the volume controller says so")));
-        let reason = if default.is_some() { "it was created before a default class existed" } else { "the cluster has no default StorageClass" };
+        let reason = if default.is_some() {
+            "it was created before a default class existed"
+        } else {
+            "the cluster has no default StorageClass"
+        };
         Some(self.with_class(
             &format!("{} names no StorageClass and {reason}", self.claim.reference()),
             reason,
@@ -163,7 +197,8 @@ impl<'a> Pending<'a> {
     }
 
     fn with_class(&self, what: &str, cause: &str, evidence: Vec<Evidence>, proposal: Option<&str>) -> Finding {
-        let hint = proposal.map_or_else(|| "; there is no class to use instead".to_owned(), |class| format!("; {class} would do"));
+        let hint = proposal
+            .map_or_else(|| "; there is no class to use instead".to_owned(), |class| format!("; {class} would do"));
         Finding {
             summary: format!("{what}{hint}"),
             action_type: proposal.map(|_| "FixStorageClass".to_owned()),
@@ -178,9 +213,17 @@ impl<'a> Pending<'a> {
     /// The class with nearly the wanted name, else the default, else the one most claims use.
     fn proposal(&self, wanted: Option<&str>) -> Option<&'a str> {
         let classes = self.classes();
-        let uses = |class: &Object| self.observed.of_kind("PersistentVolumeClaim").filter(|claim| class_name(claim) == Some(class.name())).count();
+        let uses = |class: &Object| {
+            self.observed
+                .of_kind("PersistentVolumeClaim")
+                .filter(|claim| class_name(claim) == Some(class.name()))
+                .count()
+        };
         let similarity = |class: &Object| wanted.map_or(0.0, |wanted| strsim::jaro_winkler(wanted, class.name()));
-        let close = classes.iter().filter(|class| similarity(class) > 0.9).max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+        let close = classes
+            .iter()
+            .filter(|class| similarity(class) > 0.9)
+            .max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
         close
             .or_else(|| classes.iter().find(|class| is_default_class(class)))
             .or_else(|| classes.iter().max_by_key(|class| uses(class)))
@@ -195,7 +238,9 @@ impl<'a> Pending<'a> {
         let provisioner = self.class().and_then(|class| class.str_at("provisioner")).unwrap_or("unknown");
         let (event, what, strength) = match (failure, waits) {
             (Some(event), _) => (event, format!("provisioning by {provisioner} fails: {}", event.message), 0.9),
-            (None, Some(event)) if old => (event, format!("provisioner {provisioner} has not answered{}", self.waiting_time()), 0.82),
+            (None, Some(event)) if old => {
+                (event, format!("provisioner {provisioner} has not answered{}", self.waiting_time()), 0.82)
+            }
             _ => return None,
         };
         let mut evidence = vec![event.evidence("the volume controller says so")];
@@ -236,7 +281,8 @@ impl<'a> Pending<'a> {
     /// A class that binds with the first consumer, and nothing consumes: as designed. Only said when asked.
     fn waits(&self) -> Option<Finding> {
         let class = self.class().filter(|class| class.str_at("volumeBindingMode") == Some("WaitForFirstConsumer"))?;
-        let asked = super::signalled_claim(self.observed).is_some_and(|claim| claim.reference() == self.claim.reference());
+        let asked =
+            super::signalled_claim(self.observed).is_some_and(|claim| claim.reference() == self.claim.reference());
         if !asked || !self.users.is_empty() {
             return None;
         }
@@ -246,7 +292,11 @@ impl<'a> Pending<'a> {
         ];
         Some(Finding {
             cause_class: CauseClass::Benign,
-            summary: format!("{} waits for a first consumer, as its class {} prescribes; no pod mounts it", self.claim.reference(), class.name()),
+            summary: format!(
+                "{} waits for a first consumer, as its class {} prescribes; no pod mounts it",
+                self.claim.reference(),
+                class.name()
+            ),
             causal_chain: vec!["no pod mounts the claim".to_owned(), "its class binds only when one does".to_owned()],
             strength: 0.85,
             disposition: Disposition::NotActionable,
@@ -268,19 +318,34 @@ fn missing(observed: &Observed, pod: &Object) -> Option<Finding> {
         condition.contains(&phrase) || events.iter().any(|event| event.message.contains(&phrase))
     };
     let all = claims_of(pod);
-    let gone = |claim: &&(String, &str)| observed.get("PersistentVolumeClaim", Some(namespace), &claim.0).is_none() && says_so(&claim.0);
+    let gone = |claim: &&(String, &str)| {
+        observed.get("PersistentVolumeClaim", Some(namespace), &claim.0).is_none() && says_so(&claim.0)
+    };
     let (claim, volume) = all.iter().find(gone)?;
     let root = observed.root_owner(pod);
     let reference = ResourceRef::namespaced("PersistentVolumeClaim", namespace, claim.as_str()).with_api_version("v1");
     let mut evidence = vec![
-        Evidence::field("the pod mounts it", pod.reference(), format!("spec.volumes[name={volume}].persistentVolumeClaim.claimName"), claim.as_str()),
+        Evidence::field(
+            "the pod mounts it",
+            pod.reference(),
+            format!("spec.volumes[name={volume}].persistentVolumeClaim.claimName"),
+            claim.as_str(),
+        ),
         Evidence::absent("the claim does not exist", reference, "not found"),
     ];
-    evidence.extend(events.iter().find(|event| event.message.contains(claim.as_str())).map(|event| event.evidence("the scheduler says so")));
+    evidence.extend(
+        events
+            .iter()
+            .find(|event| event.message.contains(claim.as_str()))
+            .map(|event| event.evidence("the scheduler says so")),
+    );
     Some(Finding {
         summary: format!("{root} mounts PersistentVolumeClaim {claim}, which does not exist"),
         affects: pods_and_owners(observed, [pod]),
-        causal_chain: vec![format!("PersistentVolumeClaim {claim} does not exist"), format!("{} cannot be scheduled", pod.reference())],
+        causal_chain: vec![
+            format!("PersistentVolumeClaim {claim} does not exist"),
+            format!("{} cannot be scheduled", pod.reference()),
+        ],
         evidence,
         strength: 0.92,
         disposition: Disposition::Escalate,

@@ -60,9 +60,11 @@ impl<'a> Volume<'a> {
     }
 
     fn judge(&self) -> Option<Finding> {
-        let share = [&self.bytes, &self.inodes].into_iter().flatten().map(Usage::share).fold(None, |most: Option<f64>, share| {
-            Some(most.map_or(share, |most| most.max(share)))
-        });
+        let share = [&self.bytes, &self.inodes]
+            .into_iter()
+            .flatten()
+            .map(Usage::share)
+            .fold(None, |most: Option<f64>, share| Some(most.map_or(share, |most| most.max(share))));
         match (share, self.complaint) {
             (Some(share), Some(_)) if share >= NEARLY => Some(self.full(0.96)),
             (None, Some(_)) => Some(self.full(0.9)),
@@ -89,8 +91,14 @@ impl<'a> Volume<'a> {
             (false, true) if share >= 0.9 => 0.55,
             _ => return None,
         };
-        let forecast = self.full_in().map(|left| format!(", full in about {}", crate::analyser::pods::duration_text(left)));
-        let what = format!("{} is filling up ({}{})", self.claim.reference(), self.level().unwrap_or_default(), forecast.unwrap_or_default());
+        let forecast =
+            self.full_in().map(|left| format!(", full in about {}", crate::analyser::pods::duration_text(left)));
+        let what = format!(
+            "{} is filling up ({}{})",
+            self.claim.reference(),
+            self.level().unwrap_or_default(),
+            forecast.unwrap_or_default()
+        );
         Some(self.expansion(&what, strength))
     }
 
@@ -120,7 +128,11 @@ impl<'a> Volume<'a> {
             evidence.push(metric_evidence(usage));
         }
         evidence.push(field_evidence(self.claim, "status.capacity.storage", "size of the volume"));
-        Finding { affects, evidence, ..draft("volume_full", CauseClass::VolumeFull, &self.claim.reference(), self.claim.reference()) }
+        Finding {
+            affects,
+            evidence,
+            ..draft("volume_full", CauseClass::VolumeFull, &self.claim.reference(), self.claim.reference())
+        }
     }
 
     /// `9.8 GiB of 10.0 GiB used, 98 %`.
@@ -147,7 +159,9 @@ impl<'a> Volume<'a> {
     /// What to do about it depends on whether the class can grow volumes, and whether someone already asked.
     fn expansion(&self, what: &str, strength: f64) -> Finding {
         let quantity = |path: &str| self.claim.at(path).and_then(Quantity::read);
-        let capacity = quantity("status.capacity.storage").or_else(|| quantity("spec.resources.requests.storage")).unwrap_or_default();
+        let capacity = quantity("status.capacity.storage")
+            .or_else(|| quantity("spec.resources.requests.storage"))
+            .unwrap_or_default();
         let asked = quantity("spec.resources.requests.storage").filter(|asked| *asked > capacity);
         let class = class_name(self.claim).and_then(|name| self.observed.get("StorageClass", None, name));
         let mut finding = Finding { strength, ..self.draft() };
@@ -157,7 +171,8 @@ impl<'a> Volume<'a> {
         }
         let growable = class.map(|class| class.bool_at("allowVolumeExpansion") == Some(true));
         if let Some(class) = class {
-            let claim = if growable == Some(true) { "its class can expand volumes" } else { "its class cannot expand volumes" };
+            let claim =
+                if growable == Some(true) { "its class can expand volumes" } else { "its class cannot expand volumes" };
             finding.evidence.push(field_evidence(class, "allowVolumeExpansion", claim));
         }
         if growable == Some(false) {
@@ -179,18 +194,32 @@ impl<'a> Volume<'a> {
     /// More space was requested already.
     fn under_way(&self, finding: Finding, what: &str, asked: Quantity) -> Finding {
         let mut finding = finding;
-        finding.evidence.push(field_evidence(self.claim, "spec.resources.requests.storage", "more was requested already"));
+        finding.evidence.push(field_evidence(
+            self.claim,
+            "spec.resources.requests.storage",
+            "more was requested already",
+        ));
         if self.claim.condition_status("FileSystemResizePending") == Some("True") {
-            finding.evidence.push(field_evidence(self.claim, "status.conditions[type=FileSystemResizePending].message", "what is still to do"));
-            finding.summary = format!("{what}; it was expanded to {}, which takes effect when its pod restarts", asked.bytes());
+            finding.evidence.push(field_evidence(
+                self.claim,
+                "status.conditions[type=FileSystemResizePending].message",
+                "what is still to do",
+            ));
+            finding.summary =
+                format!("{what}; it was expanded to {}, which takes effect when its pod restarts", asked.bytes());
             finding.action_type = Some("RestartWorkload".to_owned());
-            finding.target = self.users.first().map_or_else(|| self.claim.reference(), |pod| self.observed.root_owner(pod));
+            finding.target =
+                self.users.first().map_or_else(|| self.claim.reference(), |pod| self.observed.root_owner(pod));
             return finding;
         }
         let events = self.observed.events_about(&self.claim.reference());
         let failure = events.into_iter().find(|event| event.reason == "VolumeResizeFailed");
         finding.evidence.extend(failure.map(|event| event.evidence("the expansion fails")));
-        finding.summary = format!("{what}; an expansion to {} was requested and is {}", asked.bytes(), if failure.is_some() { "failing" } else { "under way" });
+        finding.summary = format!(
+            "{what}; an expansion to {} was requested and is {}",
+            asked.bytes(),
+            if failure.is_some() { "failing" } else { "under way" }
+        );
         finding.disposition = if failure.is_some() { Disposition::Escalate } else { Disposition::NotActionable };
         if failure.is_none() {
             finding.cause_class = CauseClass::ChangeInProgress;
@@ -236,10 +265,15 @@ fn complaint<'a>(observed: &'a Observed, claim: &Object, pod: &'a Object) -> Opt
             continue;
         }
         let about_it = |line: &&LogLine| {
-            let named = mounts.iter().filter(|(path, _)| path.len() > 1 && line.text.contains(path)).max_by_key(|(path, _)| path.len());
+            let named = mounts
+                .iter()
+                .filter(|(path, _)| path.len() > 1 && line.text.contains(path))
+                .max_by_key(|(path, _)| path.len());
             named.map_or(claims_mounted == 1 && !line.text.contains("/tmp/"), |(_, volume)| own.contains(volume))
         };
-        let current = |line: &&LogLine| line.time.map_or(!(log.previous && is_ready(pod)), |time| observed.is_recent(Some(time), RECENT));
+        let current = |line: &&LogLine| {
+            line.time.map_or(!(log.previous && is_ready(pod)), |time| observed.is_recent(Some(time), RECENT))
+        };
         let found = log.lines.iter().rev().filter(|line| says_full(&line.text)).filter(current).find(about_it);
         if let Some(line) = found {
             return Some((log, line));
@@ -250,7 +284,16 @@ fn complaint<'a>(observed: &'a Observed, claim: &Object, pod: &'a Object) -> Opt
 
 fn says_full(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
-    ["no space left on device", "enospc", "disk full", "disk is full", "not enough disk space", "not enough space on the disk"].iter().any(|words| line.contains(words))
+    [
+        "no space left on device",
+        "enospc",
+        "disk full",
+        "disk is full",
+        "not enough disk space",
+        "not enough space on the disk",
+    ]
+    .iter()
+    .any(|words| line.contains(words))
 }
 
 /// Twice the size, or one and a half times from 100 GiB, to a round number.
@@ -271,7 +314,15 @@ mod tests {
 
     #[test]
     fn sizes_grow_to_round_numbers() {
-        for (size, expected) in [("1Gi", "2Gi"), ("500Mi", "1Gi"), ("8Gi", "16Gi"), ("20Gi", "40Gi"), ("33Gi", "70Gi"), ("100Gi", "150Gi"), ("1Ti", "1540Gi")] {
+        for (size, expected) in [
+            ("1Gi", "2Gi"),
+            ("500Mi", "1Gi"),
+            ("8Gi", "16Gi"),
+            ("20Gi", "40Gi"),
+            ("33Gi", "70Gi"),
+            ("100Gi", "150Gi"),
+            ("1Ti", "1540Gi"),
+        ] {
             assert_eq!(larger(Quantity::parse(size).unwrap()).bytes(), expected, "{size}");
         }
     }

@@ -15,7 +15,9 @@ use crate::domain::{CauseClass, Disposition, Evidence, Finding, Object};
 const RECENT: SignedDuration = SignedDuration::from_mins(30);
 
 pub(super) fn detect(observed: &Observed) -> Vec<Finding> {
-    let starting = |pod: &&Object| is_live(pod) && !is_ready(pod) && pod.str_at("spec.nodeName").is_some_and(|node| !node.is_empty());
+    let starting = |pod: &&Object| {
+        is_live(pod) && !is_ready(pod) && pod.str_at("spec.nodeName").is_some_and(|node| !node.is_empty())
+    };
     let pods = observed.of_kind("Pod").filter(starting).filter(|pod| waits_for_volumes(pod));
     pods.filter_map(|pod| failed(observed, pod)).collect()
 }
@@ -29,7 +31,8 @@ fn waits_for_volumes(pod: &Object) -> bool {
 fn failed(observed: &Observed, pod: &Object) -> Option<Finding> {
     let events = observed.events_about(&pod.reference());
     let mut failures = events.into_iter().filter(|event| {
-        matches!(event.reason.as_str(), "FailedMount" | "FailedAttachVolume" | "FailedMapVolume") && observed.is_recent(event.last_seen, RECENT)
+        matches!(event.reason.as_str(), "FailedMount" | "FailedAttachVolume" | "FailedMapVolume")
+            && observed.is_recent(event.last_seen, RECENT)
     });
     let relevant: Vec<&Event> = failures.by_ref().filter(|event| is_about_storage(pod, &event.message)).collect();
     let multi_attach = relevant.iter().find(|event| event.message.contains("Multi-Attach error"));
@@ -47,11 +50,30 @@ fn failed(observed: &Observed, pod: &Object) -> Option<Finding> {
 /// Not about Secrets, ConfigMaps and other volumes made from objects.
 fn is_about_storage(pod: &Object, message: &str) -> bool {
     let lower = message.to_ascii_lowercase();
-    let from_object = (lower.contains("secret ") || lower.contains("configmap ") || lower.contains("references non-existent")) && lower.contains("not");
-    let unmounted = message.split_once("unmounted volumes=[").and_then(|(_, rest)| rest.split_once(']')).map(|(names, _)| names);
+    let from_object =
+        (lower.contains("secret ") || lower.contains("configmap ") || lower.contains("references non-existent"))
+            && lower.contains("not");
+    let unmounted =
+        message.split_once("unmounted volumes=[").and_then(|(_, rest)| rest.split_once(']')).map(|(names, _)| names);
     let storage: Vec<&str> = pod
         .list_at("spec.volumes")
-        .filter(|volume| ["persistentVolumeClaim", "ephemeral", "csi", "nfs", "iscsi", "hostPath", "awsElasticBlockStore", "azureDisk", "gcePersistentDisk", "cephfs", "rbd"].iter().any(|kind| volume.get(kind).is_some()))
+        .filter(|volume| {
+            [
+                "persistentVolumeClaim",
+                "ephemeral",
+                "csi",
+                "nfs",
+                "iscsi",
+                "hostPath",
+                "awsElasticBlockStore",
+                "azureDisk",
+                "gcePersistentDisk",
+                "cephfs",
+                "rbd",
+            ]
+            .iter()
+            .any(|kind| volume.get(kind).is_some())
+        })
         .map(|volume| text(volume, "name"))
         .collect();
     !from_object && unmounted.is_none_or(|names| names.split([' ', ',']).any(|name| storage.contains(&name)))
@@ -79,19 +101,34 @@ fn held_elsewhere(observed: &Observed, pod: &Object, event: &Event) -> Option<Fi
             let own = observed.root_owner(holder) == root;
             let strategy = observed.find(&root).filter(|_| own);
             evidence.extend(strategy.and_then(|root| {
-                root.at("spec.strategy.type").map(|_| field_evidence(root, "spec.strategy.type", "old and new pod overlap during a rollout"))
+                root.at("spec.strategy.type")
+                    .map(|_| field_evidence(root, "spec.strategy.type", "old and new pod overlap during a rollout"))
             }));
             let why = if own { "its own older pod" } else { "another workload's pod" };
-            (format!("{why} {} on {} still holds it", holder.name(), holder.str_at("spec.nodeName").unwrap_or("another node")), 0.85)
+            (
+                format!(
+                    "{why} {} on {} still holds it",
+                    holder.name(),
+                    holder.str_at("spec.nodeName").unwrap_or("another node")
+                ),
+                0.85,
+            )
         }
         None => ("no pod uses it any more, its attachment is stale".to_owned(), 0.75),
     };
     let names: Vec<&str> = claims.iter().map(|(claim, _)| claim.as_str()).collect();
     let claim = names.first().copied().unwrap_or("its volume");
     Some(Finding {
-        summary: format!("{} cannot start: volume of claim {claim} can be attached to one node only, and {what}", pod.reference()),
+        summary: format!(
+            "{} cannot start: volume of claim {claim} can be attached to one node only, and {what}",
+            pod.reference()
+        ),
         affects: pods_and_owners(observed, [pod]),
-        causal_chain: vec![what, "the volume cannot be attached to a second node".to_owned(), format!("{} waits for it", pod.reference())],
+        causal_chain: vec![
+            what,
+            "the volume cannot be attached to a second node".to_owned(),
+            format!("{} waits for it", pod.reference()),
+        ],
         evidence,
         strength,
         disposition: Disposition::Escalate,

@@ -13,7 +13,9 @@ status: {{{status}}}"
 }
 
 fn class(name: &str, default: bool, more: &str) -> String {
-    format!("\nkind: StorageClass\nmetadata: {{name: {name}, annotations: {{storageclass.kubernetes.io/is-default-class: '{default}'}}}}\nprovisioner: csi.example\n{more}")
+    format!(
+        "\nkind: StorageClass\nmetadata: {{name: {name}, annotations: {{storageclass.kubernetes.io/is-default-class: '{default}'}}}}\nprovisioner: csi.example\n{more}"
+    )
 }
 
 fn user(phase: &str, ready: &str, node: &str) -> String {
@@ -36,11 +38,15 @@ fn hint(finding: &Finding, name: &str) -> String {
 
 fn bound() -> Scene {
     scene("Pod shop/db-0")
-        .yaml(&claim("storageClassName: fast, resources: {requests: {storage: 10Gi}}", "phase: Bound, capacity: {storage: 10Gi}"))
+        .yaml(&claim(
+            "storageClassName: fast, resources: {requests: {storage: 10Gi}}",
+            "phase: Bound, capacity: {storage: 10Gi}",
+        ))
         .yaml(&user("Running", "False", "n1"))
 }
 
-const NO_SPACE: &str = "2026-05-04T09:58:00Z FATAL: could not write to file \"/var/lib/db/wal/1\": No space left on device";
+const NO_SPACE: &str =
+    "2026-05-04T09:58:00Z FATAL: could not write to file \"/var/lib/db/wal/1\": No space left on device";
 
 #[test]
 fn a_class_that_does_not_exist_is_replaced() {
@@ -50,10 +56,19 @@ fn a_class_that_does_not_exist_is_replaced() {
         .yaml(&class("fast-ssd", false, ""))
         .yaml(&user("Pending", "False", ""))
         .only_finding(SIGNATURES);
-    assert_eq!((finding.cause_class, finding.action_type.as_deref()), (CauseClass::VolumeUnbound, Some("FixStorageClass")));
-    assert_eq!((finding.target.to_string().as_str(), hint(&finding, "STORAGE_CLASS_NAME").as_str()), ("PersistentVolumeClaim shop/data-db-0", "fast-ssd"));
+    assert_eq!(
+        (finding.cause_class, finding.action_type.as_deref()),
+        (CauseClass::VolumeUnbound, Some("FixStorageClass"))
+    );
+    assert_eq!(
+        (finding.target.to_string().as_str(), hint(&finding, "STORAGE_CLASS_NAME").as_str()),
+        ("PersistentVolumeClaim shop/data-db-0", "fast-ssd")
+    );
     assert!(finding.affects.iter().any(|affected| affected.to_string() == "StatefulSet shop/db"));
-    let unlike = scene("Pod shop/db-0").yaml(&claim("storageClassName: gold", "phase: Pending")).yaml(&class("other", false, "")).yaml(&class("standard", true, ""));
+    let unlike = scene("Pod shop/db-0")
+        .yaml(&claim("storageClassName: gold", "phase: Pending"))
+        .yaml(&class("other", false, ""))
+        .yaml(&class("standard", true, ""));
     assert_eq!(hint(&unlike.only_finding(SIGNATURES), "STORAGE_CLASS_NAME"), "standard");
 }
 
@@ -74,19 +89,36 @@ fn claims_that_wait_by_design_are_no_fault() {
     let pending = claim("storageClassName: fast", "phase: Pending");
     let asked = scene("PersistentVolumeClaim shop/data-db-0").yaml(&pending).yaml(&waiting);
     assert_eq!(asked.only_finding(SIGNATURES).disposition, Disposition::NotActionable);
-    let used = scene("PersistentVolumeClaim shop/data-db-0").yaml(&pending).yaml(&waiting).yaml(&user("Pending", "False", ""));
+    let used =
+        scene("PersistentVolumeClaim shop/data-db-0").yaml(&pending).yaml(&waiting).yaml(&user("Pending", "False", ""));
     assert!(used.findings(SIGNATURES).is_empty(), "its pod waits for a node");
 }
 
 #[test]
 fn a_failing_or_silent_provisioner_is_for_people() {
-    let scene = || scene("Pod shop/db-0").yaml(&claim("storageClassName: fast", "phase: Pending")).yaml(&class("fast", false, "")).yaml(&user("Pending", "False", ""));
+    let scene = || {
+        scene("Pod shop/db-0")
+            .yaml(&claim("storageClassName: fast", "phase: Pending"))
+            .yaml(&class("fast", false, ""))
+            .yaml(&user("Pending", "False", ""))
+    };
     for (reason, message) in [
-        ("ProvisioningFailed", "failed to provision volume with StorageClass \"fast\": rpc error: code = ResourceExhausted"),
-        ("ExternalProvisioning", "Waiting for a volume to be created either by the external provisioner 'csi.example' or manually"),
+        (
+            "ProvisioningFailed",
+            "failed to provision volume with StorageClass \"fast\": rpc error: code = ResourceExhausted",
+        ),
+        (
+            "ExternalProvisioning",
+            "Waiting for a volume to be created either by the external provisioner 'csi.example' or manually",
+        ),
     ] {
-        let finding = scene().event("PersistentVolumeClaim shop/data-db-0", reason, message, 1).only_finding(SIGNATURES);
-        assert_eq!((finding.cause_class, finding.disposition), (CauseClass::VolumeUnbound, Disposition::Escalate), "{reason}");
+        let finding =
+            scene().event("PersistentVolumeClaim shop/data-db-0", reason, message, 1).only_finding(SIGNATURES);
+        assert_eq!(
+            (finding.cause_class, finding.disposition),
+            (CauseClass::VolumeUnbound, Disposition::Escalate),
+            "{reason}"
+        );
     }
     assert!(scene().findings(SIGNATURES).is_empty());
 }
@@ -107,8 +139,14 @@ fn a_claim_no_handmade_volume_fits_is_for_people() {
 
 #[test]
 fn a_full_volume_is_expanded_where_its_class_allows() {
-    let finding = bound().yaml(&class("fast", true, "allowVolumeExpansion: true")).log("shop/db-0", "db", &[NO_SPACE]).only_finding(SIGNATURES);
-    assert_eq!((finding.cause_class, finding.action_type.as_deref()), (CauseClass::VolumeFull, Some("ExpandPersistentVolumeClaim")));
+    let finding = bound()
+        .yaml(&class("fast", true, "allowVolumeExpansion: true"))
+        .log("shop/db-0", "db", &[NO_SPACE])
+        .only_finding(SIGNATURES);
+    assert_eq!(
+        (finding.cause_class, finding.action_type.as_deref()),
+        (CauseClass::VolumeFull, Some("ExpandPersistentVolumeClaim"))
+    );
     assert_eq!(hint(&finding, "SIZE_NEW"), "20Gi");
     assert_eq!(finding.target.to_string(), "PersistentVolumeClaim shop/data-db-0");
     let fixed = bound().yaml(&class("fast", true, "")).log("shop/db-0", "db", &[NO_SPACE]).only_finding(SIGNATURES);
@@ -117,7 +155,12 @@ fn a_full_volume_is_expanded_where_its_class_allows() {
 
 #[test]
 fn space_complaints_about_something_else_are_not_the_volume() {
-    let log = |line: &str| bound().yaml(&class("fast", true, "allowVolumeExpansion: true")).log("shop/db-0", "db", &[line]).findings(SIGNATURES);
+    let log = |line: &str| {
+        bound()
+            .yaml(&class("fast", true, "allowVolumeExpansion: true"))
+            .log("shop/db-0", "db", &[line])
+            .findings(SIGNATURES)
+    };
     assert!(log("2026-05-04T09:58:00Z write /scratch/x: no space left on device").is_empty(), "another mount");
     assert!(log("2026-05-04T07:58:00Z write /var/lib/db/x: no space left on device").is_empty(), "long ago");
 }
@@ -143,9 +186,19 @@ fn metrics_alone_tell_full_and_recovered_volumes() {
 
 #[test]
 fn an_expansion_already_requested_is_not_requested_again() {
-    let asked = claim("storageClassName: fast, resources: {requests: {storage: 20Gi}}", "phase: Bound, capacity: {storage: 10Gi}, conditions: [{type: FileSystemResizePending, status: 'True'}]");
-    let finding = bound().yaml(&asked).yaml(&class("fast", true, "allowVolumeExpansion: true")).log("shop/db-0", "db", &[NO_SPACE]).only_finding(SIGNATURES);
-    assert_eq!((finding.action_type.as_deref(), finding.target.to_string().as_str()), (Some("RestartWorkload"), "StatefulSet shop/db"));
+    let asked = claim(
+        "storageClassName: fast, resources: {requests: {storage: 20Gi}}",
+        "phase: Bound, capacity: {storage: 10Gi}, conditions: [{type: FileSystemResizePending, status: 'True'}]",
+    );
+    let finding = bound()
+        .yaml(&asked)
+        .yaml(&class("fast", true, "allowVolumeExpansion: true"))
+        .log("shop/db-0", "db", &[NO_SPACE])
+        .only_finding(SIGNATURES);
+    assert_eq!(
+        (finding.action_type.as_deref(), finding.target.to_string().as_str()),
+        (Some("RestartWorkload"), "StatefulSet shop/db")
+    );
 }
 
 #[test]
@@ -179,7 +232,12 @@ status: {{phase: Running, conditions: [{{type: Ready, status: '{ready}'}}]}}"
 
 #[test]
 fn missing_secrets_are_not_storage() {
-    let scene = bound().yaml(&user("Pending", "False", "n1")).event("Pod shop/db-0", "FailedMount", "MountVolume.SetUp failed for volume \"tls\" : secret \"db-tls\" not found", 1);
+    let scene = bound().yaml(&user("Pending", "False", "n1")).event(
+        "Pod shop/db-0",
+        "FailedMount",
+        "MountVolume.SetUp failed for volume \"tls\" : secret \"db-tls\" not found",
+        1,
+    );
     assert!(scene.findings(SIGNATURES).is_empty());
 }
 
@@ -188,6 +246,13 @@ fn orphans_are_named_as_such() {
     let orphan = claim("storageClassName: fast", "phase: Bound");
     let finding = scene("PersistentVolumeClaim shop/data-db-0").yaml(&orphan).only_finding(SIGNATURES);
     assert_eq!((finding.cause_class, finding.disposition), (CauseClass::Orphaned, Disposition::NotActionable));
-    assert!(scene("PersistentVolumeClaim shop/data-db-0").yaml(&orphan).yaml(&user("Running", "True", "n1")).findings(SIGNATURES).is_empty(), "in use");
+    assert!(
+        scene("PersistentVolumeClaim shop/data-db-0")
+            .yaml(&orphan)
+            .yaml(&user("Running", "True", "n1"))
+            .findings(SIGNATURES)
+            .is_empty(),
+        "in use"
+    );
     assert!(scene("Pod shop/other").yaml(&orphan).findings(SIGNATURES).is_empty(), "nobody asked");
 }
