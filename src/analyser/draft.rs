@@ -36,6 +36,12 @@ pub fn field_evidence(object: &Object, path: &str, claim: impl Into<String>) -> 
     Evidence::field(claim, object.reference(), path, object.at(path).map_or_else(|| "absent".to_owned(), compact))
 }
 
+/// Evidence that quotes one entry of a map whose keys contain dots: labels, annotations, resource amounts.
+pub fn entry_evidence(object: &Object, path: &str, key: &str, claim: impl Into<String>) -> Evidence {
+    let value = object.at(path).and_then(|map| map.get(key)).map_or_else(|| "absent".to_owned(), compact);
+    Evidence::field(claim, object.reference(), format!("{path}[{key}]"), value)
+}
+
 /// A value as people write it: strings bare, everything else as compact JSON, cut at [`VALUE_CHARS_MAX`].
 pub fn compact(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -7,7 +7,7 @@ use crate::analyser::quantities::Quantity;
 use crate::analyser::scheduler::{admits, fit};
 use crate::analyser::{Observed, Signature};
 use crate::domain::object::{at, text};
-use crate::domain::{CauseClass, Disposition, Evidence, Finding, Object, ResourceRef};
+use crate::domain::{CauseClass, Disposition, Finding, Object, ResourceRef};
 
 pub(super) const SIGNATURES: &[Signature] = &[
     Signature {
@@ -28,6 +28,7 @@ struct Load {
     current: String,
     target: String,
     ratio: f64,
+    /// Where the measured value stands in the status.
     path: String,
 }
 
@@ -53,13 +54,13 @@ fn load(hpa: &Object, index: usize, current: &Value) -> Option<Load> {
         .filter(|metric| text(metric, "type") == kind)
         .filter_map(|metric| metric.get(member))
         .find(|metric| metric_name(metric) == name && text(metric, "container") == text(measured, "container"))?;
-    let path = format!("status.currentMetrics[{index}].{member}.current");
+    let path = |leaf: &str| format!("status.currentMetrics[{index}].{member}.current.{leaf}");
     let number = |path: &str| (at(measured, &format!("current.{path}")), at(wanted, &format!("target.{path}")));
     if let (Some(current), Some(target)) = number("averageUtilization") {
-        return percent(name, current.as_i64()?, target.as_i64()?, path);
+        return percent(name, current.as_i64()?, target.as_i64()?, path("averageUtilization"));
     }
-    let (current, target) = ["averageValue", "value"].iter().find_map(|member| match number(member) {
-        (Some(current), Some(target)) => Some((Quantity::read(current)?, Quantity::read(target)?)),
+    let (current, target, leaf) = ["averageValue", "value"].iter().find_map(|leaf| match number(leaf) {
+        (Some(current), Some(target)) => Some((Quantity::read(current)?, Quantity::read(target)?, leaf)),
         _ => None,
     })?;
     let ratio = current.as_f64() / target.as_f64();
@@ -69,7 +70,7 @@ fn load(hpa: &Object, index: usize, current: &Value) -> Option<Load> {
         current: shown(current),
         target: shown(target),
         ratio,
-        path,
+        path: path(leaf),
     })
 }
 
@@ -141,12 +142,7 @@ fn at_maximum(observed: &Observed, hpa: &Object) -> Option<Finding> {
     let mut evidence = vec![
         field_evidence(hpa, "spec.maxReplicas", "the upper bound"),
         field_evidence(hpa, "status.currentReplicas", "replicas now"),
-        Evidence::field(
-            format!("{} is measured against a target of {}", load.name, load.target),
-            hpa.reference(),
-            load.path.clone(),
-            load.current.clone(),
-        ),
+        field_evidence(hpa, &load.path, format!("{} is measured against a target of {}", load.name, load.target)),
     ];
     if limited.is_some() {
         evidence.push(field_evidence(
@@ -212,7 +208,7 @@ fn comfortable(observed: &Observed, hpa: &Object, max: i64, load: &Load) -> Opti
         summary: what,
         evidence: vec![
             field_evidence(hpa, "spec.maxReplicas", "the upper bound"),
-            Evidence::field("the load is on target", hpa.reference(), load.path.clone(), load.current.clone()),
+            field_evidence(hpa, &load.path, "the load is on target"),
         ],
         strength: 0.7,
         disposition: Disposition::NotActionable,

@@ -263,12 +263,7 @@ impl<'a> Suspicion<'a> {
         if let (true, Some(changed)) = (self.changed_before_failure(policy), changed_at(policy)) {
             strength = (strength + 0.05).min(0.97);
             timing = format!("; the policy last changed at {changed}, shortly before the first failure");
-            evidence.push(Evidence::field(
-                "when the policy last changed",
-                policy.reference(),
-                "metadata",
-                changed.to_string(),
-            ));
+            evidence.push(change_evidence(policy, changed));
         }
         let mut affects = pods_and_owners(observed, self.fellow_clients(observed));
         affects.extend(services_of(observed, self.client).map(Object::reference));
@@ -317,24 +312,18 @@ impl<'a> Suspicion<'a> {
     }
 
     fn policy_evidence(&self, denial: &Denial<'_>, direction: Direction) -> Evidence {
-        let policy = denial.policy;
+        let claim = |claim: &str| format!("{claim} {}", self.wanted);
         match &denial.miss {
-            Miss::Port { path, allowed } => {
-                Evidence::field("the rule that names the peer admits other ports", policy.reference(), path, allowed)
+            Miss::Port { path, .. } => {
+                field_evidence(denial.policy, path, "the rule that names the peer admits other ports")
             }
-            Miss::PodLabel { path, key, wanted, .. } | Miss::NamespaceLabel { path, key, wanted, .. } => {
-                Evidence::field(
-                    "the nearest rule wants another label",
-                    policy.reference(),
-                    path,
-                    format!("{key}: {wanted}"),
-                )
+            Miss::PodLabel { path, .. } | Miss::NamespaceLabel { path, .. } => {
+                field_evidence(denial.policy, path, "the nearest rule wants another label")
             }
-            Miss::Unrelated | Miss::NoRule => field_evidence(
-                policy,
-                &format!("spec.{}", direction.as_str()),
-                format!("no {} rule admits {}", direction.as_str(), self.wanted),
-            ),
+            Miss::Unrelated | Miss::NoRule => {
+                let path = format!("spec.{}", direction.as_str());
+                field_evidence(denial.policy, &path, claim("no rule admits the connection to"))
+            }
         }
     }
 }
@@ -399,6 +388,14 @@ fn peer_selector(policy: &Object, miss: &Miss, peer: &Object) -> Option<String> 
 /// Labels by which workloads are usually told apart, best first.
 const NAMING_LABELS: &[&str] =
     &["app", "app.kubernetes.io/name", "k8s-app", "name", "app.kubernetes.io/component", "component"];
+
+fn change_evidence(policy: &Object, changed: Timestamp) -> Evidence {
+    let claim = "when the policy last changed";
+    if policy.created_at() == Some(changed) {
+        return field_evidence(policy, "metadata.creationTimestamp", claim);
+    }
+    field_evidence(policy, &format!("metadata.managedFields[time={changed}].time"), claim)
+}
 
 /// Creation, or the last recorded change by any manager.
 fn changed_at(policy: &Object) -> Option<Timestamp> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use jiff::SignedDuration;
 
-use crate::analyser::draft::{compact, draft, enumerate, field_evidence, parameters, pods_and_owners};
+use crate::analyser::draft::{compact, draft, entry_evidence, enumerate, field_evidence, parameters, pods_and_owners};
 use crate::analyser::observed::Event;
 use crate::analyser::quantities::Quantity;
 use crate::analyser::{Observed, Signature};
@@ -173,11 +173,8 @@ fn exceeded(observed: &Observed, refused: &Refused<'_>) -> Option<Finding> {
     let show = |amount: Quantity| amount.of_resource(resource);
     let mut evidence = vec![refused.evidence.clone()];
     if let Some(quota) = quota {
-        let field = |kind: &str, amount: Quantity, claim: &str| {
-            Evidence::field(claim, quota.reference(), format!("status.{kind}[{resource}]"), show(amount))
-        };
-        evidence.push(field("used", used, "in use"));
-        evidence.push(field("hard", hard, "allowed"));
+        evidence.push(entry_evidence(quota, "status.used", resource, "in use"));
+        evidence.push(entry_evidence(quota, "status.hard", resource, "allowed"));
     }
     evidence.push(shortage(refused));
     let others: Vec<&str> = excess.resources.iter().skip(1).map(|(name, ..)| *name).collect();

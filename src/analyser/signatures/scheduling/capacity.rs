@@ -4,12 +4,12 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::{EVIDENCE_NODES_MAX, Pending};
-use crate::analyser::draft::{enumerate, field_evidence, parameters};
+use crate::analyser::draft::{entry_evidence, enumerate, field_evidence, parameters};
 use crate::analyser::quantities::Quantity;
 use crate::analyser::revisions;
 use crate::analyser::scheduler::{CORDON_TAINT, Fit, allocatable, requested_on, requests};
 use crate::domain::object::{at, text};
-use crate::domain::{CauseClass, Disposition, Evidence, Finding};
+use crate::domain::{CauseClass, Disposition, Finding};
 
 impl Pending<'_> {
     /// A healthy cordoned node has the room.
@@ -164,16 +164,16 @@ impl Pending<'_> {
             let lacks = self.fits.iter().flat_map(|found| found.lacks.iter().map(move |lack| (found.node, lack)));
             finding.evidence.extend(lacks.filter(|(_, lack)| lack.resource == *resource).take(EVIDENCE_NODES_MAX).map(
                 |(node, lack)| {
-                    Evidence::field(
+                    entry_evidence(
+                        node,
+                        "status.allocatable",
+                        resource,
                         format!(
                             "{} of {} free, {} wanted",
                             lack.free.of_resource(resource),
                             lack.allocatable.of_resource(resource),
                             lack.wanted.of_resource(resource)
                         ),
-                        node.reference(),
-                        format!("status.allocatable.{resource}"),
-                        lack.allocatable.of_resource(resource),
                     )
                 },
             ));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{EVIDENCE_NODES_MAX, Pending};
-use crate::analyser::draft::{enumerate, field_evidence, parameters};
+use crate::analyser::draft::{entry_evidence, enumerate, field_evidence, parameters};
 use crate::analyser::scheduler::{Fit, Obstacle, Requirement, tolerates_by_name, unmet_requirement};
 use crate::domain::object::{at, text};
 use crate::domain::{CauseClass, Disposition, Evidence, Finding, Object};
@@ -20,11 +20,10 @@ impl<'a> Pending<'a> {
         let mut finding = self.draft(CauseClass::SchedulingConstraint, self.root.clone());
         finding.evidence.push(field_evidence(object, &path, format!("the pod may only run where {}", unmet.wanted)));
         let have = self.node_values(&unmet);
-        finding.evidence.extend(self.nodes.iter().take(EVIDENCE_NODES_MAX).map(|node| {
-            let value = node.label(&unmet.key).unwrap_or("absent");
-            let path = format!("metadata.labels[{}]", unmet.key);
-            Evidence::field("the node does not qualify", node.reference(), path, value)
-        }));
+        let nodes = self.nodes.iter().take(EVIDENCE_NODES_MAX);
+        finding
+            .evidence
+            .extend(nodes.map(|node| entry_evidence(node, "metadata.labels", &unmet.key, "the node does not qualify")));
         Some(Finding {
             summary: format!(
                 "{} cannot be scheduled: it requires {}, which none of the {} nodes has ({have})",

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::is_signal;
 use crate::analyser::Observed;
-use crate::analyser::draft::{draft, enumerate};
+use crate::analyser::draft::{draft, enumerate, field_evidence};
 use crate::domain::object::{at, text};
 use crate::domain::{CauseClass, Disposition, Evidence, Finding, Object};
 
@@ -61,7 +61,7 @@ fn missing_service(
         what,
         CauseClass::MissingConfiguration,
         vec![
-            Evidence::field("the route's backend", ingress.reference(), format!("{path}.name"), name),
+            field_evidence(ingress, &format!("{path}.name"), "the route's backend"),
             Evidence::absent("no such Service", ingress.reference(), format!("no Service {name} in the namespace")),
         ],
     ))
@@ -99,8 +99,8 @@ fn missing_port(
         what,
         CauseClass::ServicePort,
         vec![
-            Evidence::field("the route's backend port", ingress.reference(), format!("{path}.port"), wanted),
-            Evidence::field("ports of the Service", service.reference(), "spec.ports", ports.join(", ")),
+            field_evidence(ingress, &format!("{path}.port"), "the route's backend port"),
+            field_evidence(service, "spec.ports", "ports of the Service"),
         ],
     ))
 }
