@@ -137,58 +137,46 @@ fn at_maximum(observed: &Observed, hpa: &Object) -> Option<Finding> {
     {
         return None;
     }
-    let wanted = replicas_for(current, load.ratio).max(max + 1);
     let has_room = pods.first().is_none_or(|pod| room_for_one(observed, pod));
+    let wanted = replicas_for(current, load.ratio).max(max + 1);
+    Some(overloaded(observed, hpa, &load, wanted, has_room))
+}
+
+fn overloaded(observed: &Observed, hpa: &Object, load: &Load, wanted: i64, has_room: bool) -> Finding {
+    let (target, this) = (scale_target(hpa), hpa.reference());
+    let max = hpa.i64_at("spec.maxReplicas").unwrap_or_default();
     let mut evidence = vec![
         field_evidence(hpa, "spec.maxReplicas", "the upper bound"),
         field_evidence(hpa, "status.currentReplicas", "replicas now"),
         field_evidence(hpa, &load.path, format!("{} is measured against a target of {}", load.name, load.target)),
     ];
-    if limited.is_some() {
-        evidence.push(field_evidence(
-            hpa,
-            "status.conditions[type=ScalingLimited].message",
-            "the autoscaler says it wants more",
-        ));
-    }
-    let mut chain = vec![
-        format!("{} of {target} is at {} of a target of {}", load.name, load.current, load.target),
-        format!("{} may not go beyond {max} replicas", hpa.reference()),
-    ];
+    let path = "status.conditions[type=ScalingLimited].message";
+    evidence.extend(hpa.at(path).map(|_| field_evidence(hpa, path, "the autoscaler says it wants more")));
+    let measured = format!("{} is {} against a target of {}", load.name, load.current, load.target);
+    let chain = |end: &str| vec![measured.clone(), format!("{this} may not go beyond {max} replicas"), end.to_owned()];
     let drafted = |cause_class, change_target| Finding {
         affects: affected(observed, &target),
-        ..draft("autoscaler_at_maximum", cause_class, &hpa.reference(), change_target)
+        ..draft("autoscaler_at_maximum", cause_class, &this, change_target)
     };
     if !has_room {
-        chain.push("no node has room for another replica".to_owned());
-        return Some(Finding {
-            summary: format!(
-                "{target} needs about {wanted} replicas for its load ({} {}), but no node has room for one more",
-                load.name, load.current
-            ),
-            causal_chain: chain,
+        return Finding {
+            summary: format!("{target} needs about {wanted} replicas ({measured}), but no node has room for one more"),
+            causal_chain: chain("no node has room for another replica"),
             evidence,
             strength: 0.75,
             disposition: Disposition::Escalate,
             ..drafted(CauseClass::InsufficientCapacity, target.clone())
-        });
+        };
     }
-    chain.push("the existing replicas stay overloaded".to_owned());
-    Some(Finding {
-        summary: format!(
-            "{} is at its maximum of {max} replicas while {} is {} against a target of {}: about {wanted} replicas are needed",
-            hpa.reference(),
-            load.name,
-            load.current,
-            load.target
-        ),
+    Finding {
+        summary: format!("{this} is at its maximum of {max} replicas while {measured}: about {wanted} are needed"),
         action_type: Some("IncreaseHPAMaxReplicas".to_owned()),
         parameters: parameters([("MAX_REPLICAS_NEW", wanted)]),
-        causal_chain: chain,
+        causal_chain: chain("the existing replicas stay overloaded"),
         evidence,
         strength: 0.9,
-        ..drafted(CauseClass::AutoscalerLimit, hpa.reference())
-    })
+        ..drafted(CauseClass::AutoscalerLimit, this.clone())
+    }
 }
 
 /// At the maximum with the load on target: what the signal reports is no fault.

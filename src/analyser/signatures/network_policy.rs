@@ -1,19 +1,18 @@
 //! Connections that a NetworkPolicy drops: a client times out, and the policies say why.
 
-use core::net::IpAddr;
+mod suspicion;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::analyser::connections::{
-    Address, Destination, FailedConnection, Failure, configured_addresses, failures_of, resolve,
-};
 use crate::analyser::draft::{draft, field_evidence, parameters, pods_and_owners};
 use crate::analyser::network::{Connection, Decision, Denial, Direction, Miss, Side, evaluate};
-use crate::analyser::routing::{backends, is_live, is_ready, pod_port, service_port, services_of};
+use crate::analyser::routing::{is_live, services_of};
 use crate::analyser::{Observed, Signature};
 use crate::domain::object::text;
 use crate::domain::{CauseClass, Evidence, Finding, Object, ResourceRef};
+
+use suspicion::{Server, Suspicion, suspicions};
 
 pub(super) const SIGNATURES: &[Signature] = &[Signature {
     id: "network_policy_block",
@@ -21,8 +20,6 @@ pub(super) const SIGNATURES: &[Signature] = &[Signature {
     detect,
 }];
 
-/// Failures older than this say nothing about the present.
-const WINDOW: SignedDuration = SignedDuration::from_mins(30);
 /// A policy changed this shortly before the first failure is the likely culprit.
 const CULPRIT_WINDOW: SignedDuration = SignedDuration::from_hours(2);
 
@@ -46,151 +43,6 @@ fn detect(observed: &Observed) -> Vec<Finding> {
         }
     }
     found
-}
-
-/// A connection of a client that seems not to get through.
-struct Suspicion<'a> {
-    client: &'a Object,
-    /// What the client was after, for people: `orders:8080`.
-    wanted: String,
-    service: Option<&'a Object>,
-    servers: Vec<Server<'a>>,
-    protocol: &'static str,
-    evidence: Vec<Evidence>,
-    first_seen: Option<Timestamp>,
-    strength: f64,
-}
-
-/// Where the packets would go.
-enum Server<'a> {
-    Pod(&'a Object, i64),
-    Outside(IpAddr, i64),
-    /// The cluster's resolver, which was not gathered: stands for any conventional one.
-    Resolver,
-}
-
-/// Connections worth checking: failing ones from the logs; for a pod that is not ready and leaves no log, the
-/// configured ones.
-fn suspicions<'a>(observed: &'a Observed, client: &'a Object) -> Vec<Suspicion<'a>> {
-    let failures: Vec<FailedConnection<'a>> = failures_of(observed, client, WINDOW)
-        .into_iter()
-        .filter(|failed| matches!(failed.failure, Failure::Timeout | Failure::Unreachable | Failure::ResolverTimeout))
-        .collect();
-    let mut found: Vec<Suspicion<'a>> = Vec::new();
-    for failed in &failures {
-        for suspicion in from_failure(observed, client, failed, &failures) {
-            if !found.iter().any(|seen| seen.wanted == suspicion.wanted) {
-                found.push(suspicion);
-            }
-        }
-    }
-    let is_silent = failures.is_empty() && observed.logs_of(client).all(|log| log.lines.is_empty());
-    if is_silent && client.str_at("status.phase") == Some("Running") && !is_ready(client) {
-        found.extend(from_configuration(observed, client, 0.6, &[]));
-    }
-    found
-}
-
-fn from_failure<'a>(
-    observed: &'a Observed,
-    client: &'a Object,
-    failed: &FailedConnection<'a>,
-    all: &[FailedConnection<'a>],
-) -> Vec<Suspicion<'a>> {
-    let count = all.iter().filter(|other| other.addresses == failed.addresses).count();
-    let first =
-        all.iter().filter(|other| other.addresses == failed.addresses).filter_map(|other| other.line.time).min();
-    let claim = format!("the client's connection fails ({count} such lines in the last {} min)", WINDOW.as_mins());
-    let evidence = vec![failed.log.evidence(failed.line, claim)];
-    if failed.failure == Failure::ResolverTimeout {
-        return vec![Suspicion {
-            client,
-            wanted: "DNS".to_owned(),
-            service: None,
-            servers: resolvers(observed),
-            protocol: "UDP",
-            evidence,
-            first_seen: first,
-            strength: 0.92,
-        }];
-    }
-    let namespace = client.namespace().unwrap_or_default();
-    let mut found: Vec<Suspicion<'a>> = failed
-        .addresses
-        .iter()
-        .filter_map(|address| to_address(observed, client, namespace, address))
-        .map(|suspicion| Suspicion { evidence: evidence.clone(), first_seen: first, ..suspicion })
-        .collect();
-    if failed.addresses.is_empty() {
-        found = from_configuration(observed, client, 0.78, &evidence);
-        found.iter_mut().for_each(|suspicion| suspicion.first_seen = first);
-    }
-    found
-}
-
-fn from_configuration<'a>(
-    observed: &'a Observed,
-    client: &'a Object,
-    strength: f64,
-    evidence: &[Evidence],
-) -> Vec<Suspicion<'a>> {
-    let namespace = client.namespace().unwrap_or_default();
-    let configured = configured_addresses(observed, client).into_iter();
-    let suspicions = configured.filter_map(|configured| {
-        let suspicion = to_address(observed, client, namespace, &configured.address)?;
-        suspicion.service?;
-        let mut evidence = evidence.to_vec();
-        let claim = format!("the client is configured to talk to {}", suspicion.wanted);
-        evidence.push(Evidence::field(claim, configured.object.reference(), configured.path, configured.value));
-        Some(Suspicion { evidence, strength, ..suspicion })
-    });
-    suspicions.collect()
-}
-
-/// Resolves an address to pods and the port on them.
-fn to_address<'a>(
-    observed: &'a Observed,
-    client: &'a Object,
-    namespace: &str,
-    address: &Address,
-) -> Option<Suspicion<'a>> {
-    let port = address.port.map(i64::from);
-    let wanted = port.map_or_else(|| address.host.clone(), |port| format!("{}:{port}", address.host));
-    let (service, servers) = match resolve(observed, namespace, &address.host) {
-        Some(Destination::Service(service)) => {
-            let entry = service_port(service, port)?;
-            let pods = backends(observed, service);
-            let servers = pods.into_iter().filter_map(|pod| Some(Server::Pod(pod, pod_port(entry, pod)?)));
-            (Some(service), servers.collect())
-        }
-        Some(Destination::Pod(pod)) if pod.name() != client.name() => (None, vec![Server::Pod(pod, port?)]),
-        Some(Destination::Pod(_)) => return None,
-        None => (None, vec![Server::Outside(outside_address(&address.host)?, port.unwrap_or(443))]),
-    };
-    Some(Suspicion {
-        client,
-        wanted,
-        service,
-        servers,
-        protocol: "TCP",
-        evidence: Vec::new(),
-        first_seen: None,
-        strength: 0.9,
-    })
-}
-
-/// The address itself, or for a public name a documentation address that only a rule for the whole world contains.
-fn outside_address(host: &str) -> Option<IpAddr> {
-    let is_public_name = host.contains('.') && !host.contains(".svc") && !host.ends_with(".local");
-    host.parse().ok().or_else(|| is_public_name.then_some(IpAddr::from([203, 0, 113, 1])))
-}
-
-/// The cluster's DNS pods, or a stand-in where they were not gathered.
-fn resolvers(observed: &Observed) -> Vec<Server<'_>> {
-    let is_dns = |pod: &&Object| pod.label("k8s-app") == Some("kube-dns") && is_live(pod);
-    let pods: Vec<Server<'_>> =
-        observed.in_namespace("Pod", "kube-system").filter(is_dns).map(|pod| Server::Pod(pod, 53)).collect();
-    if pods.is_empty() { vec![Server::Resolver] } else { pods }
 }
 
 impl<'a> Suspicion<'a> {

@@ -63,7 +63,7 @@ impl Progress {
             }
             "StatefulSet" => {
                 let current = workload.str_at("status.currentRevision") == workload.str_at("status.updateRevision");
-                let updated = if current { status("replicas") } else { status("updatedReplicas") };
+                let updated = if current { wanted } else { status("updatedReplicas").min(wanted - 1) };
                 Self { wanted, updated, available: status("readyReplicas"), old: (status("replicas") - updated).max(0) }
             }
             _ => {
@@ -100,39 +100,16 @@ fn stuck(observed: &Observed, workload: &Object) -> Option<Finding> {
     let condition =
         workload.condition("Progressing").filter(|condition| text(condition, "reason") == "ProgressDeadlineExceeded");
     let lasting = observed.age(current.started_at).is_some_and(|age| age >= deadline(workload));
-    if progress.is_complete()
-        || (condition.is_none() && (broken.is_empty() || !lasting || workload.kind() == "Deployment"))
-    {
+    // Only a Deployment has the condition; for the others a broken pod amid an unfinished update has to do.
+    let halted = workload.kind() != "Deployment" && progress.updated < progress.wanted && lasting && !broken.is_empty();
+    if progress.is_complete() || (condition.is_none() && !halted) {
         return None;
     }
     let previous = history.previous();
     let older = history.older_ready(observed);
     let count = format!("{} of {} pods updated, {} available", progress.updated, progress.wanted, progress.available);
-    let mut evidence = Vec::new();
-    if condition.is_some() {
-        evidence.push(field_evidence(
-            workload,
-            "status.conditions[type=Progressing].reason",
-            "the rollout exceeded its deadline",
-        ));
-        evidence.push(field_evidence(workload, "status.conditions[type=Progressing].message", "which revision"));
-    }
-    evidence.push(revision_evidence(current));
-    evidence.extend(
-        broken
-            .first()
-            .map(|pod| field_evidence(pod, "status.conditions[type=Ready].status", "a pod of the new revision")),
-    );
-    evidence.extend(older.first().map(|pod| {
-        field_evidence(pod, "status.conditions[type=Ready].status", "a pod of an older revision still serves")
-    }));
-    evidence.extend(
-        history
-            .changes()
-            .iter()
-            .take(CHANGES_SHOWN)
-            .filter_map(|change| history.change_evidence(change, "changed by this revision")),
-    );
+    let evidence =
+        stuck_evidence(&history, current, condition.is_some(), broken.first().copied(), older.first().copied());
     let changes: Vec<String> = history.changes().iter().map(|change| change.path.clone()).collect();
     let changed = if changes.is_empty() { String::new() } else { format!("; it changed {}", enumerate(&changes, 2)) };
     // With an older revision that served, going back is possible; how good an idea it is, the cause decides.
@@ -162,6 +139,30 @@ fn stuck(observed: &Observed, workload: &Object) -> Option<Finding> {
         disposition: if previous.is_some() { Disposition::Act } else { Disposition::Escalate },
         ..draft("rollout_stuck", CauseClass::RolloutFailed, &workload.reference(), workload.reference())
     })
+}
+
+fn stuck_evidence(
+    history: &History<'_>,
+    current: &Revision<'_>,
+    has_condition: bool,
+    broken: Option<&Object>,
+    older: Option<&Object>,
+) -> Vec<Evidence> {
+    const READY: &str = "status.conditions[type=Ready].status";
+    let mut evidence = Vec::new();
+    if has_condition {
+        let path = "status.conditions[type=Progressing]";
+        let workload = history.workload;
+        evidence.push(field_evidence(workload, &format!("{path}.reason"), "the rollout exceeded its deadline"));
+        evidence.push(field_evidence(workload, &format!("{path}.message"), "which revision"));
+    }
+    evidence.push(revision_evidence(current));
+    evidence.extend(broken.map(|pod| field_evidence(pod, READY, "a pod of the new revision")));
+    evidence.extend(older.map(|pod| field_evidence(pod, READY, "a pod of an older revision still serves")));
+    let changes = history.changes();
+    let shown = changes.iter().take(CHANGES_SHOWN);
+    evidence.extend(shown.filter_map(|change| history.change_evidence(change, "changed by this revision")));
+    evidence
 }
 
 fn revision_evidence(revision: &Revision<'_>) -> Evidence {

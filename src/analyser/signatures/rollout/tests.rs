@@ -88,3 +88,28 @@ status: {phase: Running, conditions: [{type: Ready, status: 'False'}], container
         (Some("RestartWorkload"), "StatefulSet shop/db")
     );
 }
+
+#[test]
+fn a_set_that_breaks_long_after_its_rollout_is_not_a_stuck_one() {
+    let set = |update: &str| {
+        scene("StatefulSet shop/db").yaml(&format!(
+            "
+kind: StatefulSet
+metadata: {{name: db, namespace: shop, uid: s}}
+spec: {{replicas: 2}}
+status: {{replicas: 2, readyReplicas: 1, updatedReplicas: 1, currentRevision: db-a, updateRevision: {update}}}
+---
+kind: ControllerRevision
+metadata: {{name: {update}, namespace: shop, uid: c, creationTimestamp: 2026-05-01T00:00:00Z, ownerReferences: [{{kind: StatefulSet, name: db, uid: s, controller: true}}]}}
+revision: 2
+data: {{spec: {{template: {{spec: {{}}}}}}}}
+---
+kind: Pod
+metadata: {{name: db-1, namespace: shop, creationTimestamp: 2026-05-04T09:00:00Z, labels: {{controller-revision-hash: {update}}}, ownerReferences: [{{kind: StatefulSet, name: db, uid: s, controller: true}}]}}
+spec: {{containers: [{{name: c}}]}}
+status: {{phase: Running, conditions: [{{type: Ready, status: 'False'}}]}}"
+        ))
+    };
+    assert!(set("db-a").findings(SIGNATURES).is_empty(), "one revision");
+    assert_eq!(set("db-b").only_finding(SIGNATURES).cause_class, CauseClass::RolloutFailed);
+}
