@@ -58,7 +58,8 @@ const TIMEOUT_WORDS: &[&str] = &[
     "sockettimeoutexception",
     "upstream request timeout",
 ];
-const RESOLVER_WORDS: &[&str] = &["temporary failure in name resolution", "eai_again", "resolution timed out"];
+const RESOLVER_WORDS: &[&str] =
+    &["temporary failure in name resolution", "eai_again", "resolution timed out", "resolving timed out"];
 const NAME_WORDS: &[&str] = &[
     "no such host",
     "enotfound",

@@ -17,6 +17,11 @@ pub(super) const SIGNATURES: &[Signature] = &[
         detect: detect_failing,
     },
     Signature { id: "webhook_denies", title: "An admission webhook rejects a workload's pods", detect: detect_denials },
+    Signature {
+        id: "pod_security_denies",
+        title: "Pod Security admission rejects a workload's pods",
+        detect: detect_pod_security,
+    },
 ];
 
 const RECENT: SignedDuration = SignedDuration::from_mins(60);
@@ -241,6 +246,30 @@ fn detect_denials(observed: &Observed) -> Vec<Finding> {
 }
 
 const DENIED: &str = "denied the request";
+
+/// The built-in Pod Security admission refuses pods in plain words of its own.
+fn detect_pod_security(observed: &Observed) -> Vec<Finding> {
+    let findings = complaints(observed, POD_SECURITY).into_iter().filter_map(|complaint| {
+        let root = observed.root_owner(complaint.object?);
+        let (_, reason) = complaint.message.split_once(POD_SECURITY)?;
+        let reason = reason.trim();
+        Some(Finding {
+            summary: format!("{root} cannot create pods: they violate Pod Security {reason}"),
+            affects: affected(observed, &complaint),
+            causal_chain: vec![
+                format!("the pods of {root} violate Pod Security {reason}"),
+                "the API server refuses them".to_owned(),
+            ],
+            evidence: vec![complaint.evidence.clone()],
+            strength: 0.9,
+            disposition: Disposition::Escalate,
+            ..draft("pod_security_denies", CauseClass::AdmissionWebhook, &complaint.about, root)
+        })
+    });
+    findings.collect()
+}
+
+const POD_SECURITY: &str = "violates PodSecurity";
 
 #[cfg(test)]
 mod tests;

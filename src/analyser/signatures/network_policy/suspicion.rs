@@ -40,7 +40,11 @@ pub(super) enum Server<'a> {
 pub(super) fn suspicions<'a>(observed: &'a Observed, client: &'a Object) -> Vec<Suspicion<'a>> {
     let failures: Vec<FailedConnection<'a>> = failures_of(observed, client, WINDOW)
         .into_iter()
-        .filter(|failed| matches!(failed.failure, Failure::Timeout | Failure::Unreachable | Failure::ResolverTimeout))
+        .filter(|failed| match failed.failure {
+            Failure::Timeout | Failure::Unreachable | Failure::ResolverTimeout => true,
+            Failure::NameUnknown => exists(observed, failed),
+            Failure::Refused => false,
+        })
         .collect();
     let mut found: Vec<Suspicion<'a>> = Vec::new();
     for failed in &failures {
@@ -57,6 +61,15 @@ pub(super) fn suspicions<'a>(observed: &'a Observed, client: &'a Object) -> Vec<
     found
 }
 
+/// Some resolvers report silence as an unknown name: suspicious where the name belongs to a Service that exists.
+fn exists(observed: &Observed, failed: &FailedConnection<'_>) -> bool {
+    let namespace = failed.client.namespace().unwrap_or_default();
+    failed
+        .addresses
+        .iter()
+        .any(|address| address.host.parse::<IpAddr>().is_err() && resolve(observed, namespace, &address.host).is_some())
+}
+
 fn from_failure<'a>(
     observed: &'a Observed,
     client: &'a Object,
@@ -68,7 +81,7 @@ fn from_failure<'a>(
         all.iter().filter(|other| other.addresses == failed.addresses).filter_map(|other| other.line.time).min();
     let claim = format!("the client's connection fails ({count} such lines in the last {} min)", WINDOW.as_mins());
     let evidence = vec![failed.log.evidence(failed.line, claim)];
-    if failed.failure == Failure::ResolverTimeout {
+    if matches!(failed.failure, Failure::ResolverTimeout | Failure::NameUnknown) {
         return vec![Suspicion {
             client,
             wanted: "DNS".to_owned(),

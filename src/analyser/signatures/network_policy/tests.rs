@@ -98,6 +98,15 @@ fn egress_without_dns_is_a_dns_block() {
 }
 
 #[test]
+fn an_unknown_name_that_should_be_known_is_a_dns_block() {
+    let policy =
+        allow("app: web", "policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: orders}}}]}]");
+    let scene = |line: &str| shop().yaml(&policy).log("shop/web-1-a", "c", &[line]).findings(SIGNATURES).len();
+    assert_eq!(scene("2026-05-04T09:58:00Z java.net.UnknownHostException: http://orders:80"), 1);
+    assert_eq!(scene("2026-05-04T09:58:00Z java.net.UnknownHostException: http://order:80"), 0, "no such Service");
+}
+
+#[test]
 fn egress_to_the_outside_needs_an_address_block() {
     let line = "2026-05-04T09:58:00Z dial tcp 198.51.100.7:443: i/o timeout";
     let only_inside = allow("app: web", "policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{about, complaint_evidence, complaints, is_signal, number, sufferers};
 use crate::analyser::Observed;
-use crate::analyser::connections::{FailedConnection, listening_port};
+use crate::analyser::connections::{FailedConnection, Failure, listening_port};
 use crate::analyser::draft::{compact, draft, enumerate, field_evidence, parameters};
 use crate::analyser::routing::{backends, container_ports, is_ready, pod_port};
 use crate::domain::object::{at, text};
@@ -38,12 +38,17 @@ struct Aim<'a> {
 
 impl<'a> Aim<'a> {
     fn judge(&self, complaints: &[FailedConnection<'a>]) -> Option<Finding> {
-        let complaints = about(self.observed, complaints, self.service, self.pods, Some(number(self.entry)));
+        let mut complaints = about(self.observed, complaints, self.service, self.pods, Some(number(self.entry)));
+        // Where nobody listens the kernel refuses; silence has other causes.
+        complaints.retain(|failed| failed.failure == Failure::Refused);
         let Some(target) = pod_port(self.entry, self.pod) else { return self.name_missing(&complaints) };
-        let declared: BTreeSet<i64> = self.declared().collect();
+        let declared: BTreeSet<i64> = self.declared().chain(self.probed()).collect();
         let listening = self.listening();
         let says_elsewhere = !listening.is_empty() && !listening.iter().any(|(port, _)| *port == target);
-        if declared.contains(&target) && !says_elsewhere {
+        // A ready pod answers its probe. A declared port is doubted only when every port it announced is undeclared:
+        // a log line about a metrics port says nothing about the others.
+        let doubted = says_elsewhere && !listening.iter().any(|(port, _)| declared.contains(port));
+        if self.probed() == Some(target) || (declared.contains(&target) && !doubted) {
             return None;
         }
         // Declared ports are only documentation: without a word from the server or a client they prove nothing.

@@ -10,12 +10,16 @@ use crate::analyser::connections::FailedConnection;
 use crate::analyser::draft::{compact, draft, field_evidence, parameters};
 use crate::analyser::routing::{backends, is_ready, ready_endpoints, selector};
 use crate::domain::object::text_map;
-use crate::domain::{CauseClass, Evidence, Finding, Object};
+use crate::domain::{CauseClass, Disposition, Evidence, Finding, Object};
 
 pub(super) fn detect(observed: &Observed) -> Vec<Finding> {
     let complaints = complaints(observed);
     let services = observed.of_kind("Service").filter(|service| selects_nothing(observed, service));
-    services.filter_map(|service| mismatch(observed, service, &complaints)).collect()
+    services
+        .filter_map(|service| {
+            mismatch(observed, service, &complaints).or_else(|| superfluous(observed, service, &complaints))
+        })
+        .collect()
 }
 
 fn selects_nothing(observed: &Observed, service: &Object) -> bool {
@@ -102,6 +106,44 @@ fn mismatch(observed: &Observed, service: &Object, complaints: &[FailedConnectio
         ..draft("service_selector_mismatch", CauseClass::ServiceSelector, &service.reference(), service.reference())
     };
     Some(weighed(observed, service, finding, 0.94, 0.5))
+}
+
+/// A selector with an entry whose label its workload's pods lack altogether: dropping an entry is a person's decision.
+fn superfluous(observed: &Observed, service: &Object, complaints: &[FailedConnection<'_>]) -> Option<Finding> {
+    let wanted = text_map(selector(service));
+    let lacking = |labels: &BTreeMap<&str, &str>| -> Option<String> {
+        let stale: Vec<_> = wanted.iter().filter(|(key, value)| labels.get(*key) != Some(*value)).collect();
+        let [(key, value)] = stale.as_slice() else { return None };
+        (wanted.len() > 1 && !labels.contains_key(*key)).then(|| format!("{key}={value}"))
+    };
+    let all = workloads(observed, service);
+    let selected = |labels: &BTreeMap<&str, &str>| wanted.iter().all(|(key, value)| labels.get(key) == Some(value));
+    if all.iter().any(|(_, labels)| selected(labels)) {
+        return None;
+    }
+    let (workload, label, pod) = all.into_iter().find_map(|(workload, labels)| {
+        let pod = observed.pods_of(workload).into_iter().find(|pod| is_ready(pod))?;
+        Some((workload, lacking(&labels)?, pod))
+    })?;
+    let concerned = about(observed, complaints, service, &[], None);
+    let mut evidence = vec![
+        field_evidence(service, "spec.selector", format!("the Service selects {label} among others")),
+        field_evidence(pod, "metadata.labels", format!("the ready pods of {} lack only that", workload.reference())),
+    ];
+    evidence.extend(complaint_evidence(&concerned));
+    let finding = Finding {
+        summary: format!("{} selects {label}, which the pods of {} lack", service.reference(), workload.reference()),
+        affects: sufferers(observed, service, &concerned),
+        causal_chain: vec![
+            format!("the selector of {} wants {label}", service.reference()),
+            format!("the pods of {} have no such label", workload.reference()),
+            "the Service has no endpoints and refuses every connection".to_owned(),
+        ],
+        evidence,
+        disposition: Disposition::Escalate,
+        ..draft("service_selector_mismatch", CauseClass::ServiceSelector, &service.reference(), service.reference())
+    };
+    Some(weighed(observed, service, finding, 0.88, 0.45))
 }
 
 /// One stale selector entry, and pods that are ready and otherwise fit.

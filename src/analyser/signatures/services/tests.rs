@@ -66,6 +66,13 @@ fn a_selector_that_misses_by_one_label_is_fixed() {
 }
 
 #[test]
+fn a_selector_with_a_label_too_many_is_for_people() {
+    let spec = "selector: {app: orders, tier: backend}, ports: [{port: 80, targetPort: 8080}]";
+    let finding = shop(spec, &workload("orders", "app: orders", 1, "True", HTTP)).only_finding(SIGNATURES);
+    assert_eq!((finding.cause_class, finding.disposition), (CauseClass::ServiceSelector, Disposition::Escalate));
+}
+
+#[test]
 fn services_without_endpoints_for_other_reasons_are_left_alone() {
     let spec = |selector: &str| format!("selector: {{{selector}}}, ports: [{{port: 80, targetPort: 8080}}]");
     let unready = workload("orders", "app: orders", 1, "False", HTTP);
@@ -114,6 +121,17 @@ fn the_server_may_listen_elsewhere_than_it_declares() {
     let finding = scene().log("shop/client-0", "c", &[refused]).only_finding(SIGNATURES);
     assert_eq!(hints(&finding), ["SERVICE_PORT=80", "TARGET_PORT_NEW=\"9000\""]);
     assert!(scene().findings(SIGNATURES).is_empty(), "declared, and nobody complains");
+}
+
+#[test]
+fn a_metrics_port_in_the_log_does_not_discredit_the_declared_one() {
+    let spec = "selector: {app: orders}, ports: [{port: 80, targetPort: 8080}]";
+    let ports = "{name: http, containerPort: 8080}, {name: metrics, containerPort: 9090}";
+    let refused = "2026-05-04T09:59:00Z Get http://orders:80/: connect: connection refused";
+    let scene = shop(spec, &workload("orders", "app: orders", 1, "True", ports))
+        .log("shop/orders-0", "c", &["metrics server listening on :9090"])
+        .log("shop/client-0", "c", &[refused]);
+    assert!(scene.findings(SIGNATURES).is_empty());
 }
 
 #[test]

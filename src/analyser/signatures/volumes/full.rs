@@ -290,6 +290,7 @@ fn says_full(line: &str) -> bool {
         "disk full",
         "disk is full",
         "not enough disk space",
+        "flood stage disk watermark",
         "not enough space on the disk",
     ]
     .iter()

@@ -68,3 +68,11 @@ fn failures_are_taken_apart() {
     let refused = "failed calling webhook \"a.b\": failed to call webhook: Post \"https://x:443/v?timeout=10s\": dial tcp 10.0.0.1:443: connect: connection refused";
     assert_eq!(parse_failure(refused), Some(("a.b", "dial tcp 10.0.0.1:443: connect: connection refused")));
 }
+
+#[test]
+fn pod_security_is_a_matter_for_people() {
+    let message = "Error creating: pods \"web-1-x\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false";
+    let finding = shop(0).event("ReplicaSet shop/web-1", "FailedCreate", message, 2).only_finding(SIGNATURES);
+    assert_eq!(finding.disposition, Disposition::Escalate);
+    assert!(finding.summary.contains("restricted:latest"), "{}", finding.summary);
+}
