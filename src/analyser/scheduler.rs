@@ -78,9 +78,9 @@ fn obstacle(part: &str) -> (u32, Obstacle) {
     let has = |words: &str| rest.contains(words);
     let found = if let Some(resource) = rest.strip_prefix("Insufficient ") {
         Obstacle::Insufficient(resource.trim_end_matches('.').to_owned())
-    } else if has("taint")
-        && let Some(taint) = between('{', '}')
-    {
+    } else if has("taint") {
+        // Newer schedulers no longer say which taint.
+        let taint = between('{', '}').unwrap_or_default();
         let (key, value) = taint.split_once(':').unwrap_or((taint, ""));
         Obstacle::Taint { key: key.trim().to_owned(), value: value.trim().to_owned() }
     } else if has("Too many pods") {

@@ -7,7 +7,7 @@ use super::{EVIDENCE_NODES_MAX, Pending};
 use crate::analyser::draft::{entry_evidence, enumerate, field_evidence, parameters};
 use crate::analyser::quantities::Quantity;
 use crate::analyser::revisions;
-use crate::analyser::scheduler::{CORDON_TAINT, Fit, allocatable, requested_on, requests};
+use crate::analyser::scheduler::{CORDON_TAINT, Fit, Obstacle, allocatable, requested_on, requests};
 use crate::domain::object::{at, text};
 use crate::domain::{CauseClass, Disposition, Finding};
 
@@ -195,11 +195,16 @@ impl Pending<'_> {
         } else {
             format!("not enough {} on any node it may use", enumerate(&short, 3))
         };
-        let certain = !short.is_empty() && not_ready.is_empty();
+        // Without a shortage something else keeps the pod off: ports, an unread node's labels, what a plugin thinks.
+        let crowded = |obstacle: &Obstacle| *obstacle == Obstacle::VolumeLimit;
+        let is_capacity = !short.is_empty() || !not_ready.is_empty() || self.refusal.has(crowded);
+        if !is_capacity {
+            finding.cause_class = CauseClass::SchedulingConstraint;
+        }
         Finding {
             summary: format!("{} cannot be scheduled: {what} ({} nodes{lost})", self.root, self.nodes.len()),
-            causal_chain: vec![format!("the cluster has {what}"), self.symptom()],
-            strength: if certain { 0.85 } else { 0.5 },
+            causal_chain: vec![format!("the scheduler found {what}"), self.symptom()],
+            strength: if is_capacity && not_ready.is_empty() { 0.85 } else { 0.5 },
             disposition: Disposition::Escalate,
             ..finding
         }
