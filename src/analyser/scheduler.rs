@@ -147,19 +147,31 @@ fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     value.get(key).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// What the pods gathered on a node already ask for. Finished pods ask for nothing.
-pub fn requested_on(observed: &Observed, node: &str) -> BTreeMap<String, Quantity> {
-    let on_node = |pod: &&Object| {
-        pod.str_at("spec.nodeName") == Some(node) && !matches!(pod.str_at("status.phase"), Some("Succeeded" | "Failed"))
-    };
-    let mut total: BTreeMap<String, Quantity> = BTreeMap::new();
-    for pod in observed.of_kind("Pod").filter(on_node) {
-        for (name, amount) in pod.at("spec").map(requests).unwrap_or_default() {
-            let entry = total.entry(name).or_default();
-            *entry = *entry + amount;
+/// What the gathered pods of every node already ask for, summed once. Finished pods ask for nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Requested {
+    by_node: BTreeMap<String, BTreeMap<String, Quantity>>,
+}
+
+impl Requested {
+    pub fn of(observed: &Observed) -> Self {
+        let mut by_node: BTreeMap<String, BTreeMap<String, Quantity>> = BTreeMap::new();
+        let asks = |pod: &&Object| !matches!(pod.str_at("status.phase"), Some("Succeeded" | "Failed"));
+        for pod in observed.of_kind("Pod").filter(asks) {
+            let Some(node) = pod.str_at("spec.nodeName").filter(|node| !node.is_empty()) else { continue };
+            let total = by_node.entry(node.to_owned()).or_default();
+            for (name, amount) in pod.at("spec").map(requests).unwrap_or_default() {
+                let entry = total.entry(name).or_default();
+                *entry = *entry + amount;
+            }
         }
+        Self { by_node }
     }
-    total
+
+    /// Zero for a node without pods.
+    pub fn on(&self, node: &Object, resource: &str) -> Quantity {
+        self.by_node.get(node.name()).and_then(|total| total.get(resource)).copied().unwrap_or_default()
+    }
 }
 
 /// What a node can give to pods; zero for a resource it does not have.
@@ -203,11 +215,10 @@ impl Fit<'_> {
 }
 
 /// Checks a pod spec against a node, selectors apart.
-pub fn fit<'a>(observed: &Observed, node: &'a Object, spec: &Value) -> Fit<'a> {
-    let used = requested_on(observed, node.name());
+pub fn fit<'a>(requested: &Requested, node: &'a Object, spec: &Value) -> Fit<'a> {
     let lack = |(resource, wanted): (String, Quantity)| {
         let allocatable = allocatable(node, &resource);
-        let free = allocatable - used.get(&resource).copied().unwrap_or_default();
+        let free = allocatable - requested.on(node, &resource);
         (wanted > free).then_some(Lack { resource, wanted, free, allocatable })
     };
     let blocks = |taint: &&Value| {

@@ -127,7 +127,9 @@ status: {phase: Succeeded}
         )
         .build();
     let node = observed.get("Node", None, "n1").unwrap();
-    let ask = |cpu: &str| fit(&observed, node, &json!({"containers": [{"resources": {"requests": {"cpu": cpu}}}]}));
+    let ask = |cpu: &str| {
+        fit(&Requested::of(&observed), node, &json!({"containers": [{"resources": {"requests": {"cpu": cpu}}}]}))
+    };
     assert!(ask("500m").lacks.is_empty());
     assert_eq!(
         ask("600m").lacks.first().map(|lack| (lack.free.plain(), lack.is_too_large())),

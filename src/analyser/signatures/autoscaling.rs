@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::analyser::draft::{compact, draft, field_evidence, parameters, pods_and_owners};
 use crate::analyser::quantities::Quantity;
-use crate::analyser::scheduler::{admits, fit};
+use crate::analyser::scheduler::{Requested, admits, fit};
 use crate::analyser::{Observed, Signature};
 use crate::domain::object::{at, text};
 use crate::domain::{CauseClass, Disposition, Finding, Object, ResourceRef};
@@ -217,9 +217,10 @@ const RATIO_MAX: f64 = 4.0;
 fn room_for_one(observed: &Observed, pod: &Object) -> bool {
     let Some(spec) = pod.at("spec") else { return true };
     let mut nodes = observed.of_kind("Node").peekable();
+    let requested = Requested::of(observed);
     nodes.peek().is_none()
         || nodes.filter(|node| admits(node, spec)).any(|node| {
-            let fit = fit(observed, node, spec);
+            let fit = fit(&requested, node, spec);
             fit.ready && !fit.cordoned && fit.taints.is_empty() && fit.lacks.is_empty()
         })
 }

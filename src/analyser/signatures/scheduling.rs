@@ -3,12 +3,14 @@
 mod capacity;
 mod constraints;
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::analyser::draft::{draft, field_evidence, pods_and_owners};
 use crate::analyser::observed::Event;
-use crate::analyser::scheduler::{Fit, Obstacle, Refusal, admits, fit};
+use crate::analyser::scheduler::{Fit, Obstacle, Refusal, Requested, admits, fit};
 use crate::analyser::{Observed, Signature};
 use crate::domain::object::text;
 use crate::domain::{CauseClass, Disposition, Evidence, Finding, Object, ResourceRef};
@@ -21,8 +23,17 @@ pub(super) const SIGNATURES: &[Signature] = &[Signature {
 
 fn detect(observed: &Observed) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
-    for pod in observed.of_kind("Pod") {
-        let Some(finding) = Pending::read(observed, pod).and_then(|pending| pending.diagnose()) else { continue };
+    let waiting: Vec<&Object> = observed.of_kind("Pod").filter(|pod| waits(pod)).collect();
+    let requested = if waiting.is_empty() { Requested::default() } else { Requested::of(observed) };
+    // Siblings refused in the same words are one case.
+    let mut cases: BTreeSet<(ResourceRef, String)> = BTreeSet::new();
+    for pod in waiting {
+        let Some((message, evidence)) = refusal(observed, pod) else { continue };
+        if !cases.insert((observed.root_owner(pod), message.clone())) {
+            continue;
+        }
+        let pending = Pending::read(observed, &requested, pod, (&message, evidence));
+        let Some(finding) = pending.and_then(|pending| pending.diagnose()) else { continue };
         let same = |seen: &&mut Finding| {
             seen.cause_class == finding.cause_class
                 && seen.target == finding.target
@@ -42,9 +53,17 @@ fn detect(observed: &Observed) -> Vec<Finding> {
     found
 }
 
+/// Waiting for a node right now.
+fn waits(pod: &Object) -> bool {
+    pod.str_at("status.phase") == Some("Pending")
+        && pod.str_at("spec.nodeName").is_none_or(str::is_empty)
+        && !pod.is_terminating()
+}
+
 /// One pod the scheduler refused, with everything the diagnosis looks at.
 struct Pending<'a> {
     observed: &'a Observed,
+    requested: &'a Requested,
     pod: &'a Object,
     spec: &'a Value,
     refusal: Refusal,
@@ -56,22 +75,23 @@ struct Pending<'a> {
 }
 
 impl<'a> Pending<'a> {
-    /// `None` unless the pod is waiting for a node right now and the scheduler said why.
-    fn read(observed: &'a Observed, pod: &'a Object) -> Option<Self> {
-        let waits = pod.str_at("status.phase") == Some("Pending")
-            && pod.str_at("spec.nodeName").is_none_or(str::is_empty)
-            && !pod.is_terminating();
-        let spec = pod.at("spec").filter(|_| waits)?;
-        let (message, refusal_evidence) = refusal(observed, pod)?;
+    fn read(
+        observed: &'a Observed,
+        requested: &'a Requested,
+        pod: &'a Object,
+        (message, refusal_evidence): (&str, Evidence),
+    ) -> Option<Self> {
+        let spec = pod.at("spec")?;
         let nodes: Vec<&Object> = observed.of_kind("Node").collect();
         let admitted = nodes.iter().filter(|node| admits(node, spec));
         Some(Self {
             observed,
+            requested,
             pod,
             spec,
-            refusal: Refusal::parse(&message),
+            refusal: Refusal::parse(message),
             refusal_evidence,
-            fits: admitted.map(|node| fit(observed, node, spec)).collect(),
+            fits: admitted.map(|node| fit(requested, node, spec)).collect(),
             nodes,
             root: observed.root_owner(pod),
         })

@@ -45,14 +45,26 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(30);
 /// Most log lines quoted for one finding.
 const COMPLAINTS_MAX: usize = 2;
 
-/// All recent failed connections, read once for a whole family.
+/// Recent failed connections, read once for a whole family: of each client the newest to each place.
 fn complaints(observed: &Observed) -> Vec<FailedConnection<'_>> {
-    let pods = observed.of_kind("Pod").filter(|pod| is_live(pod));
-    let failures = pods.flat_map(|pod| failures_of(observed, pod, WINDOW));
-    failures
-        .filter(|failed| matches!(failed.failure, Failure::Refused | Failure::Timeout | Failure::Unreachable))
-        .collect()
+    let mut found: Vec<FailedConnection<'_>> = Vec::new();
+    for pod in observed.of_kind("Pod").filter(|pod| is_live(pod)) {
+        let mut own: Vec<FailedConnection<'_>> = Vec::new();
+        for failed in failures_of(observed, pod, WINDOW) {
+            let counts = matches!(failed.failure, Failure::Refused | Failure::Timeout | Failure::Unreachable);
+            let known =
+                |seen: &FailedConnection<'_>| seen.failure == failed.failure && seen.addresses == failed.addresses;
+            if counts && !failed.addresses.is_empty() && own.len() < COMPLAINTS_PER_POD_MAX && !own.iter().any(known) {
+                own.push(failed);
+            }
+        }
+        found.extend(own);
+    }
+    found
 }
+
+/// Most different places one client is heard about.
+const COMPLAINTS_PER_POD_MAX: usize = 50;
 
 /// The complaints about one Service: by its name or address, or about a pod behind it.
 fn about<'a, 'b>(

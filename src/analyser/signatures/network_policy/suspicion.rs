@@ -47,7 +47,13 @@ pub(super) fn suspicions<'a>(observed: &'a Observed, client: &'a Object) -> Vec<
         })
         .collect();
     let mut found: Vec<Suspicion<'a>> = Vec::new();
+    let mut places: Vec<(Failure, &[Address])> = Vec::new();
     for failed in &failures {
+        let place = (failed.failure, failed.addresses.as_slice());
+        if places.contains(&place) || places.len() >= PLACES_MAX {
+            continue;
+        }
+        places.push(place);
         for suspicion in from_failure(observed, client, failed, &failures) {
             if !found.iter().any(|seen| seen.wanted == suspicion.wanted) {
                 found.push(suspicion);
@@ -60,6 +66,9 @@ pub(super) fn suspicions<'a>(observed: &'a Observed, client: &'a Object) -> Vec<
     }
     found
 }
+
+/// Most different places of one client that are checked.
+const PLACES_MAX: usize = 50;
 
 /// Some resolvers report silence as an unknown name: suspicious where the name belongs to a Service that exists.
 fn exists(observed: &Observed, failed: &FailedConnection<'_>) -> bool {

@@ -7,7 +7,7 @@ use super::{EVIDENCE_NODES_MAX, Pending};
 use crate::analyser::draft::{entry_evidence, enumerate, field_evidence, parameters};
 use crate::analyser::quantities::Quantity;
 use crate::analyser::revisions;
-use crate::analyser::scheduler::{CORDON_TAINT, Fit, Obstacle, allocatable, requested_on, requests};
+use crate::analyser::scheduler::{CORDON_TAINT, Fit, Obstacle, allocatable, requests};
 use crate::domain::object::{at, text};
 use crate::domain::{CauseClass, Disposition, Finding};
 
@@ -119,10 +119,7 @@ impl Pending<'_> {
             .max_by_key(|(_, amount)| *amount)?;
         let name = text(container, "name");
         let others = requests(self.spec).get(resource).copied().unwrap_or_default() - asked;
-        let used = |found: &Fit<'_>| {
-            allocatable(found.node, resource)
-                - requested_on(self.observed, found.node.name()).get(resource).copied().unwrap_or_default()
-        };
+        let used = |found: &Fit<'_>| allocatable(found.node, resource) - self.requested.on(found.node, resource);
         let workers = self.fits.iter().filter(|found| !found.is_control_plane() && !found.cordoned && found.ready);
         let room = workers.map(used).max().unwrap_or_default() - others;
         let proposal = self
