@@ -1,24 +1,44 @@
 //! Sessions: admission, one owned task per accepted incident, states, lifetimes, restart and drain (http-api §4).
+//!
+//! A session is durable before its submitter hears of it. Its task waits for a slot, runs the investigation in a task of
+//! its own, and stores the final state together with the one terminal audit event; only then is the state shown. States
+//! are looked up in memory, whatever the load; results that left memory come back from the store. A panic, a deadline or
+//! a failing store ends the session it happens to and nothing else.
 
+mod conclusion;
 mod config;
 mod record;
+mod restart;
+mod table;
+mod task;
 
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 pub use config::SessionsConfig;
 pub use record::{SessionId, SessionRecord, SessionState};
 
-use crate::audit::AuditTrail;
+use crate::audit::{AuditError, AuditTrail};
 use crate::domain::{Incident, Investigation};
 use crate::investigation::{InvestigationError, Investigator, RunContext};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
+use crate::telemetry::metrics::SessionOutcome;
+use conclusion::Conclusion;
+use table::{Ending, Refusal, Table};
+use task::Admitted;
 
 type WorkFuture = Pin<Box<dyn Future<Output = Result<Investigation, InvestigationError>> + Send>>;
 
@@ -66,7 +86,57 @@ pub struct SessionsParts {
 
 /// Handle to all sessions of the process. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Sessions(Arc<SessionsParts>);
+pub struct Sessions(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: SessionsConfig,
+    timeout: Duration,
+    store: Store,
+    audit: AuditTrail,
+    metrics: Metrics,
+    work: Work,
+    table: Mutex<Table>,
+    /// Running investigations. Fair: whoever asks first starts first.
+    slots: Arc<Semaphore>,
+    tasks: TaskTracker,
+    /// Drain began: housekeeping ends.
+    draining: CancellationToken,
+    /// Drain is over: what still runs or waits is left for the next start.
+    parked: CancellationToken,
+}
+
+impl Inner {
+    /// Held for moments only, never across an await.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Last resort for a session whose own task panicked: its caller learns of it now, its audit trail with the next
+    /// start, which finds the row unfinished.
+    fn lose(&self, id: SessionId) {
+        let end = Conclusion::broken("");
+        tracing::error!(event = "session_failed", session_id = %id, "the task of the session panicked");
+        let ending = Ending {
+            state: end.state(),
+            completed_at: Timestamp::now(),
+            error: end.error(),
+            result: None,
+            stored: false,
+        };
+        self.table().finish(id, ending, Instant::now());
+    }
+
+    /// Removes forgotten sessions from the store. What cannot be removed now goes with the next start.
+    async fn erase(&self, forgotten: Vec<SessionId>) {
+        for id in forgotten {
+            tracing::info!(event = "session_expired", session_id = %id, "session forgotten");
+            if let Err(error) = self.store.remove_session(&id.to_string()).await {
+                tracing::warn!(event = "session_write_failed", session_id = %id, error = %error, "forgotten session stays stored");
+            }
+        }
+    }
+}
 
 impl Sessions {
     /// Loads what an earlier process left: finished sessions stay readable, unfinished ones write their terminal audit
@@ -75,16 +145,67 @@ impl Sessions {
     /// # Errors
     /// The store cannot be read or written.
     pub async fn open(parts: SessionsParts) -> Result<Self, SessionsError> {
-        Ok(Self(Arc::new(parts)))
+        let SessionsParts { config, timeout, store, audit, metrics, work } = parts;
+        let inner = Arc::new(Inner {
+            table: Mutex::new(Table::new(config.clone(), metrics.clone())),
+            slots: Arc::new(Semaphore::new(config.max_concurrent_investigations.min(Semaphore::MAX_PERMITS))),
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            parked: CancellationToken::new(),
+            config,
+            timeout,
+            store,
+            audit,
+            metrics,
+            work,
+        });
+        inner.take_over().await?;
+        inner.tasks.spawn(sweep(Arc::downgrade(&inner), inner.config.ttl / 2, inner.draining.clone()));
+        Ok(Self(inner))
     }
 
-    /// Accepts an incident. When this returns, the session survives a crash of the process.
+    /// Accepts an incident. When this returns, the session survives a crash of the process; it lives on even if the
+    /// caller stops waiting.
     ///
     /// # Errors
     /// See [`SubmitError`]; nothing is stored then.
     pub async fn submit(&self, incident: Incident, caller: &str) -> Result<SessionId, SubmitError> {
-        let _ = (incident, caller, &self.0);
-        Err(SubmitError::Draining)
+        let admitted = self.0.table().admit(Instant::now());
+        let forgotten = admitted.map_err(|refusal| {
+            self.0.metrics.session_finished(SessionOutcome::Rejected, Duration::ZERO);
+            tracing::info!(event = "session_rejected", reason = ?refusal, "no place for another session");
+            match refusal {
+                Refusal::Full => SubmitError::QueueFull,
+                Refusal::Draining => SubmitError::Draining,
+            }
+        })?;
+        let id = SessionId::random();
+        let span = tracing::info_span!(
+            parent: None,
+            "session",
+            session_id = %id,
+            incident_id = incident.incident_id,
+            remediation_id = incident.remediation_id,
+            correlation_id = incident.remediation_id,
+        );
+        let session = Admitted {
+            id,
+            incident: Arc::new(incident),
+            caller: caller.to_owned(),
+            at: now_in_microseconds(),
+            accepted: Instant::now(),
+        };
+        let (reply, answer) = oneshot::channel();
+        let inner = Arc::clone(&self.0);
+        let owner = async move {
+            inner.erase(forgotten).await;
+            let owned = AssertUnwindSafe(Arc::clone(&inner).own(session, reply)).catch_unwind().await;
+            if owned.is_err() {
+                inner.lose(id);
+            }
+        };
+        self.0.tasks.spawn(owner.instrument(span));
+        answer.await.unwrap_or(Err(SubmitError::Store(StoreError::Closed)))
     }
 
     /// The session as it is now; `None` when the id is malformed, unknown, expired or evicted.
@@ -92,7 +213,25 @@ impl Sessions {
     /// # Errors
     /// The stored result cannot be read.
     pub async fn get(&self, id: &str) -> Result<Option<SessionRecord>, SessionsError> {
-        Ok(SessionId::parse(id).and(None))
+        let Some(id) = SessionId::parse(id) else { return Ok(None) };
+        let record = self.0.table().record(id, Instant::now());
+        let Some(mut record) = record else { return Ok(None) };
+        if record.state == SessionState::Completed && record.result.is_none() {
+            // The sweep may have removed the session since it was looked up.
+            let Some(result) = self.load_result(id).await? else { return Ok(None) };
+            record.result = Some(result);
+        }
+        Ok(Some(record))
+    }
+
+    /// A result that is no longer in memory.
+    async fn load_result(&self, id: SessionId) -> Result<Option<Arc<Investigation>>, SessionsError> {
+        let Some(json) = self.0.store.session_result(&id.to_string()).await? else { return Ok(None) };
+        let damaged =
+            |error: serde_json::Error| SessionsError::Damaged { id: id.to_string(), reason: error.to_string() };
+        let result = Arc::new(serde_json::from_str::<Investigation>(&json).map_err(damaged)?);
+        self.0.table().cache(id, Arc::clone(&result));
+        Ok(Some(result))
     }
 
     /// Waits until the session has a final state, then answers like [`Sessions::get`].
@@ -100,15 +239,53 @@ impl Sessions {
     /// # Errors
     /// The stored result cannot be read.
     pub async fn finished(&self, id: SessionId) -> Result<Option<SessionRecord>, SessionsError> {
+        let watcher = self.0.table().watch(id);
+        let Some(mut watcher) = watcher else { return Ok(None) };
+        // An error means that the session was forgotten meanwhile; `get` says so.
+        let _ = watcher.wait_for(|state| state.is_terminal()).await;
+        drop(watcher);
         self.get(&id.to_string()).await
     }
 
     /// Stops admitting, lets running and queued work finish until `deadline`, then parks the rest: cancelled, state
     /// unchanged, no terminal event; the next start deals with them (decision 14). Reads keep working.
     pub async fn drain(&self, deadline: Instant) -> Drained {
-        let _ = deadline;
-        Drained { finished: 0, parked: 0 }
+        /// For the commits of those that ended at the last moment.
+        const COMMITS_MAX: Duration = Duration::from_secs(5);
+        let inner = &self.0;
+        let before = {
+            let mut table = inner.table();
+            table.refuse_all();
+            table.unfinished()
+        };
+        inner.draining.cancel();
+        inner.tasks.close();
+        if timeout_at(deadline, inner.tasks.wait()).await.is_err() {
+            inner.parked.cancel();
+            let _ = timeout(COMMITS_MAX, inner.tasks.wait()).await;
+        }
+        let parked = inner.table().unfinished();
+        Drained { finished: before.saturating_sub(parked), parked }
     }
+}
+
+/// Forgets what is over, until drain begins or every handle is gone.
+async fn sweep(inner: Weak<Inner>, every: Duration, ending: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = ending.cancelled() => return,
+            () = sleep(every) => {}
+        }
+        let Some(inner) = inner.upgrade() else { return };
+        let forgotten = inner.table().forget_expired(Instant::now());
+        inner.erase(forgotten).await;
+    }
+}
+
+/// As the store keeps it, so that a session shows the same instant before and after a restart.
+fn now_in_microseconds() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
 /// What [`Sessions::drain`] achieved.
@@ -139,6 +316,9 @@ pub enum SubmitError {
 pub enum SessionsError {
     #[error("the session store failed")]
     Store(#[from] StoreError),
+    /// The terminal event of a session of an earlier process.
+    #[error("the audit trail failed")]
+    Audit(#[from] AuditError),
     /// A stored value does not decode; the row was altered or written by another version.
     #[error("stored session {id} cannot be read: {reason}")]
     Damaged { id: String, reason: String },

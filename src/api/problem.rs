@@ -231,7 +231,7 @@ impl From<SessionsError> for Problem {
             SessionsError::Store(_) => {
                 Self::new(Kind::Unavailable, "Sessions cannot be read").retry_after(UNAVAILABLE_RETRY_SECONDS)
             }
-            SessionsError::Damaged { .. } => Self::internal(),
+            SessionsError::Damaged { .. } | SessionsError::Audit(_) => Self::internal(),
         }
     }
 }

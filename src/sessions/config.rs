@@ -20,6 +20,13 @@ pub struct SessionsConfig {
     pub queue_limit: usize,
     /// 2000: sessions remembered, the oldest finished ones go first.
     pub max_sessions: usize,
+    /// How long a run may take to notice its deadline and answer with what it has; 5 s, not a key.
+    #[serde(skip, default = "overrun_max")]
+    pub overrun_max: Duration,
+}
+
+fn overrun_max() -> Duration {
+    Duration::from_secs(5)
 }
 
 impl Default for SessionsConfig {
@@ -30,6 +37,7 @@ impl Default for SessionsConfig {
             max_concurrent_investigations: 50,
             queue_limit: 200,
             max_sessions: 2_000,
+            overrun_max: overrun_max(),
         }
     }
 }
@@ -65,4 +73,36 @@ fn minutes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
         return Err(de::Error::custom(format_args!("{minutes} minutes is not above 0 and at most 10080")));
     }
     Ok(Duration::from_secs_f64(minutes * 60.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_defaults() {
+        let read = |json: &str| serde_json::from_str::<SessionsConfig>(json);
+        assert_eq!(read("{}").unwrap(), SessionsConfig::default());
+        let config = read(r#"{"ttl_minutes": 0.5, "max_age_minutes": 1, "queue_limit": 0}"#).unwrap();
+        assert_eq!((config.ttl, config.max_age), (Duration::from_secs(30), Duration::from_secs(60)));
+        assert_eq!(config.overrun_max, Duration::from_secs(5));
+        for wrong in [r#"{"ttl_minutes": 0}"#, r#"{"ttl_minutes": -1}"#, r#"{"ttl": 1}"#, r#"{"overrun_max": 1}"#] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn values_that_contradict_each_other() {
+        let default = SessionsConfig::default;
+        assert_eq!(default().check(), Ok(()));
+        let contradictions = [
+            (SessionsConfig { ttl: Duration::from_secs(7_200), ..default() }, "session.max_age_minutes"),
+            (SessionsConfig { max_concurrent_investigations: 0, ..default() }, "max_concurrent_investigations"),
+            (SessionsConfig { max_sessions: 0, ..default() }, "session.max_sessions"),
+        ];
+        for (config, key) in contradictions {
+            let reason = config.check().unwrap_err();
+            assert!(reason.contains(key), "{reason}");
+        }
+    }
 }

@@ -4,4 +4,5 @@ mod house;
 mod http_contract;
 mod kubernetes_auth;
 mod service;
+mod sessions;
 mod store;

@@ -1,0 +1,270 @@
+//! The task that owns one session from its admission to its end.
+
+use std::future::Future as _;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::task::JoinError;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, Span};
+
+use super::conclusion::Conclusion;
+use super::record::{SessionId, SessionState};
+use super::table::{Ending, Entry, Lifetime};
+use super::{Inner, SubmitError};
+use crate::audit::{AuditError, AuditEvent};
+use crate::domain::Incident;
+use crate::investigation::{ProgressSender, RunContext};
+use crate::store::{FinalState, NewSession, StoreError};
+
+/// Attempts to store a final state before it is shown without being stored.
+const WRITES_MAX: u32 = 3;
+/// Wait after a failed attempt.
+const WRITE_RETRY_WAIT: Duration = Duration::from_millis(200);
+
+/// An admitted incident.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) id: SessionId,
+    pub(super) incident: Arc<Incident>,
+    pub(super) caller: String,
+    pub(super) at: Timestamp,
+    pub(super) accepted: Instant,
+}
+
+/// Both ends of the progress display.
+type Progress = (ProgressSender, watch::Receiver<&'static str>);
+
+/// How the live part of a session went.
+enum Life {
+    Over {
+        conclusion: Conclusion,
+        started: Option<Instant>,
+    },
+    /// Left for the next start of the service.
+    Parked,
+}
+
+impl Inner {
+    /// Stores the session, answers the submitter, waits for a slot, runs, stores the end.
+    pub(super) async fn own(
+        self: Arc<Self>,
+        session: Admitted,
+        reply: oneshot::Sender<Result<SessionId, SubmitError>>,
+    ) {
+        let stored = match self.new_row(&session) {
+            Ok(row) => self.store.insert_session(row).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = stored {
+            self.table().withdraw();
+            tracing::error!(event = "session_rejected", error = %error, "the session could not be stored");
+            let _ = reply.send(Err(SubmitError::Store(error)));
+            return;
+        }
+        let (progress, watcher) = ProgressSender::channel();
+        let age_ends = session.accepted + self.config.max_age;
+        let lifetime = Lifetime { age_ends, ttl_ends: None };
+        let incident = &session.incident;
+        let mut entry =
+            Entry::new(incident.shape, incident.incident_id.clone(), session.caller.clone(), session.at, lifetime);
+        entry.progress = watcher.clone();
+        let too_old = entry.too_old.clone();
+        let queue_depth = {
+            let mut table = self.table();
+            table.enter(session.id, entry);
+            table.unfinished()
+        };
+        tracing::info!(event = "session_created", queue_depth, caller = session.caller, "session created");
+
+        // Asked for once before the submitter hears of the session: the queue keeps the order of submission.
+        let mut slot = pin!(Arc::clone(&self.slots).acquire_owned());
+        let early = std::future::poll_fn(|context| match slot.as_mut().poll(context) {
+            Poll::Ready(slot) => Poll::Ready(slot.ok()),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await;
+        let _ = reply.send(Ok(session.id));
+
+        let slot = match early {
+            Some(slot) => Ok(slot),
+            None => tokio::select! {
+                biased;
+                () = self.parked.cancelled() => Err(Life::Parked),
+                () = too_old.cancelled() => Err(Life::over(Conclusion::too_old())),
+                () = sleep_until(session.accepted + self.timeout) => Err(Life::over(Conclusion::starved(self.timeout))),
+                slot = slot.as_mut() => slot.map_err(|_| Life::Parked),
+            },
+        };
+        let life = match slot {
+            Ok(slot) => self.live(&session, slot, (progress, watcher), &too_old).await,
+            Err(life) => life,
+        };
+        match life {
+            Life::Over { conclusion, started } => self.conclude(&session, &conclusion, started).await,
+            Life::Parked => tracing::info!(event = "session_parked", "session left for the next start"),
+        }
+    }
+
+    fn new_row(&self, session: &Admitted) -> Result<NewSession, StoreError> {
+        let incident = &session.incident;
+        let timeout = SignedDuration::try_from(self.timeout).unwrap_or(SignedDuration::MAX);
+        let unencodable = |_| StoreError::Value { column: "incident" };
+        Ok(NewSession {
+            id: session.id.to_string(),
+            caller: session.caller.clone(),
+            shape: super::restart::shape_text(incident.shape),
+            incident_id: incident.incident_id.clone(),
+            created_at: session.at,
+            deadline_at: session.at.checked_add(timeout).unwrap_or(Timestamp::MAX),
+            incident: serde_json::to_string(incident).map_err(unencodable)?,
+        })
+    }
+
+    /// From the slot to the end of the run. The slot is given back on return.
+    async fn live(
+        &self,
+        session: &Admitted,
+        _slot: OwnedSemaphorePermit,
+        progress: Progress,
+        too_old: &CancellationToken,
+    ) -> Life {
+        let started = Instant::now();
+        let queued = started - session.accepted;
+        self.table().investigating(session.id);
+        self.metrics.session_started(&session.incident.signal_name, session.incident.severity.as_str(), queued);
+        tracing::info!(event = "session_started", queued_ms = millis(queued), "investigation started");
+        // The mark is for a later reader of the database; the run does not wait for it.
+        let mark = async {
+            if let Err(error) = self.store.start_session(&session.id.to_string(), Timestamp::now()).await {
+                tracing::warn!(event = "session_write_failed", error = %error, "start of the session not stored");
+            }
+        };
+        let ((), conclusion) = tokio::join!(mark, self.run(session, progress, too_old));
+        match conclusion {
+            Some(conclusion) => Life::Over { conclusion, started: Some(started) },
+            None => Life::Parked,
+        }
+    }
+
+    /// Runs the work in a task of its own, so that a panic or a blocked thread stays there. `None` when parked.
+    async fn run(&self, session: &Admitted, progress: Progress, too_old: &CancellationToken) -> Option<Conclusion> {
+        let (progress, watcher) = progress;
+        let current = || *watcher.borrow();
+        let deadline = session.accepted + self.timeout;
+        let context = RunContext { deadline, cancel: CancellationToken::new(), progress };
+        let cancelled = context.cancel.clone().drop_guard();
+        let (work, incident) = (self.work.clone(), Arc::clone(&session.incident));
+        let run = async move { (work.0)(incident, context).await };
+        let mut run = AbortOnDropHandle::new(self.tasks.spawn(run.instrument(Span::current())));
+        let ended = tokio::select! {
+            biased;
+            ended = &mut run => Some(ended),
+            () = self.parked.cancelled() => return None,
+            () = too_old.cancelled() => None,
+            () = sleep_until(deadline + self.config.overrun_max) => return Some(Conclusion::overrun(self.timeout, current())),
+        };
+        drop(cancelled);
+        Some(match ended {
+            None => Conclusion::too_old(),
+            Some(Ok(Ok(investigation))) => Conclusion::Completed(Arc::new(investigation)),
+            Some(Ok(Err(error))) => Conclusion::Failed(error),
+            Some(Err(lost)) => {
+                tracing::error!(
+                    event = "investigation_panicked",
+                    error = panic_text(lost),
+                    "the investigation panicked"
+                );
+                Conclusion::broken(current())
+            }
+        })
+    }
+
+    /// Stores final state and terminal event together, then shows the state. A store that takes neither does not take
+    /// the result away from whoever waits for it.
+    async fn conclude(&self, session: &Admitted, conclusion: &Conclusion, started: Option<Instant>) {
+        let completed_at = Timestamp::now();
+        let event = AuditEvent::new(&session.incident, conclusion.payload()).took(session.accepted.elapsed());
+        let result = conclusion.result().and_then(|result| serde_json::to_string(result.as_ref()).ok());
+        let stored = result.is_some() == conclusion.result().is_some();
+        let end = FinalState {
+            id: session.id.to_string(),
+            state: conclusion.state().as_str(),
+            completed_at,
+            error: conclusion.error(),
+            result,
+        };
+        let stored = stored && self.write_end(&end, &event).await;
+        self.table().finish(
+            session.id,
+            Ending {
+                state: conclusion.state(),
+                completed_at,
+                error: end.error.clone(),
+                result: conclusion.result().cloned(),
+                stored,
+            },
+            Instant::now(),
+        );
+        let took = started.map_or(Duration::ZERO, |started| started.elapsed());
+        self.metrics.session_finished(conclusion.outcome(), took);
+        self.metrics.investigation_finished(conclusion.status(), took);
+        let duration_ms = millis(session.accepted.elapsed());
+        match conclusion.state() {
+            SessionState::Completed => {
+                tracing::info!(event = "session_completed", duration_ms, "session completed");
+            }
+            state => {
+                let error = end.error.as_deref().unwrap_or_default();
+                tracing::info!(event = "session_failed", duration_ms, state = state.as_str(), error, "session failed");
+            }
+        }
+    }
+
+    async fn write_end(&self, end: &FinalState, event: &AuditEvent) -> bool {
+        for attempt in 1..=WRITES_MAX {
+            match self.audit.finish_session(end.clone(), event.clone()).await {
+                Ok(_) => return true,
+                Err(AuditError::Store(error)) => {
+                    tracing::error!(event = "audit_write_failed", attempt, error = %error, "final state and terminal audit event not stored");
+                    sleep(WRITE_RETRY_WAIT).await;
+                }
+                Err(error) => {
+                    // The event itself is at fault: the state must not suffer for it.
+                    tracing::error!(event = "audit_event_dropped", error = %error, "terminal audit event lost");
+                    self.metrics.audit_dropped(crate::telemetry::metrics::DropReason::Rejected);
+                    return self.write_end_alone(end).await;
+                }
+            }
+        }
+        self.metrics.audit_dropped(crate::telemetry::metrics::DropReason::RetriesExhausted);
+        false
+    }
+
+    async fn write_end_alone(&self, end: &FinalState) -> bool {
+        let Ok(permit) = self.store.permit().await else { return false };
+        permit.finish_session(end.clone(), None).committed().await.is_ok()
+    }
+}
+
+impl Life {
+    fn over(conclusion: Conclusion) -> Self {
+        Self::Over { conclusion, started: None }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn panic_text(lost: JoinError) -> String {
+    let Ok(payload) = lost.try_into_panic() else { return "the task was aborted".to_owned() };
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
+}
