@@ -2,6 +2,12 @@
 //!
 //! The trait has no verb that changes anything; "read-only by construction" is this module's promise.
 
+pub mod bundle;
+mod kinds;
+mod log_text;
+mod question;
+pub mod selector;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -113,6 +119,9 @@ pub struct LogQuery {
     pub since: Option<Timestamp>,
 }
 
+/// Most events about one object, the newest.
+pub const EVENTS_MAX: usize = 500;
+
 /// Most lines one log read returns.
 pub const LOG_LINES_MAX: u32 = 5_000;
 /// Most bytes one log read returns.
@@ -127,7 +136,8 @@ pub struct ContainerLog {
     pub truncated: bool,
 }
 
-/// One line: `number` counts from 1 in the whole log where that is known, else in the lines read.
+/// One line: `number` counts from 1 in the whole log where that is known, else in the lines read. A time stamp at the
+/// start of the line is in `time` and no longer in `text`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     pub number: u64,
