@@ -88,14 +88,6 @@ impl KindIndex {
         Self { kinds: kinds.into_iter().filter(|kind| !kind.versions.is_empty()).collect() }
     }
 
-    pub(crate) fn find(&self, group: &str, kind: &str) -> Option<&KnownKind> {
-        self.kinds.iter().find(|known| known.kind == kind && known.group == group)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.kinds.len()
-    }
-
     /// The one kind this name means.
     ///
     /// # Errors

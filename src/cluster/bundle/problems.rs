@@ -35,10 +35,6 @@ impl Problems {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.reported.is_empty() && self.more == 0
-    }
-
     pub(super) fn texts(&self) -> Vec<String> {
         let mut texts = self.reported.clone();
         if self.more > 0 {
