@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Observed;
+use crate::cluster::selector::{expression_holds, matches_object};
 use crate::domain::Object;
 use crate::domain::object::{text, text_map};
 
@@ -307,7 +308,7 @@ impl Unmet {
 
 /// Whether a label selector object picks these labels. An absent selector picks nothing, an empty one everything.
 pub fn selects(selector: Option<&Value>, labels: &BTreeMap<&str, &str>) -> bool {
-    selector.is_some_and(|selector| first_unmet(selector, labels).is_none())
+    selector.is_some_and(|selector| matches_object(selector, labels))
 }
 
 fn first_unmet(selector: &Value, labels: &BTreeMap<&str, &str>) -> Option<Unmet> {
@@ -322,23 +323,6 @@ fn first_unmet(selector: &Value, labels: &BTreeMap<&str, &str>) -> Option<Unmet>
     let key = text(unmet, "key");
     let wanted = format!("{} {}", text(unmet, "operator"), expression_values(unmet).join("|"));
     Some(Unmet { key: key.to_owned(), wanted: wanted.trim().to_owned(), actual: actual(key) })
-}
-
-/// Whether one `matchExpressions` entry holds, `Gt` and `Lt` of node selectors included.
-pub fn expression_holds(expression: &Value, labels: &BTreeMap<&str, &str>) -> bool {
-    let actual = labels.get(text(expression, "key"));
-    let number = |text: Option<&&str>| text.and_then(|text| text.parse::<i64>().ok());
-    let bound = number(expression_values(expression).first());
-    let listed = actual.is_some_and(|actual| expression_values(expression).contains(actual));
-    match text(expression, "operator") {
-        "In" => listed,
-        "NotIn" => !listed,
-        "Exists" => actual.is_some(),
-        "DoesNotExist" => actual.is_none(),
-        "Gt" => number(actual).zip(bound).is_some_and(|(actual, bound)| actual > bound),
-        "Lt" => number(actual).zip(bound).is_some_and(|(actual, bound)| actual < bound),
-        _ => false,
-    }
 }
 
 fn expression_values(expression: &Value) -> Vec<&str> {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Observed;
-use super::network::expression_holds;
 use super::quantities::Quantity;
+use crate::cluster::selector::expression_holds;
 use crate::domain::Object;
 use crate::domain::object::{at, text, text_map};
 

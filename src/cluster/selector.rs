@@ -87,16 +87,21 @@ pub fn matches_object(selector: &Value, labels: &BTreeMap<&str, &str>) -> bool {
         && expressions.all(|expression| expression_holds(expression, labels))
 }
 
-fn expression_holds(expression: &Value, labels: &BTreeMap<&str, &str>) -> bool {
+/// Whether one `matchExpressions` entry holds. `Gt` and `Lt`, which only node selectors have, compare whole numbers.
+pub fn expression_holds(expression: &Value, labels: &BTreeMap<&str, &str>) -> bool {
     let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
-    let values = values.filter_map(Value::as_str).map(str::to_owned).collect();
+    let values: BTreeSet<String> = values.filter_map(Value::as_str).map(str::to_owned).collect();
+    let bound = || values.first().and_then(|bound| bound.parse().ok());
     let rule = match text(expression, "operator") {
-        "In" => LabelRule::AnyOf(values),
-        "NotIn" => LabelRule::NoneOf(values),
-        "Exists" => LabelRule::Exists,
-        "DoesNotExist" => LabelRule::Absent,
-        _ => return false,
+        "Gt" => bound().map(LabelRule::GreaterThan),
+        "Lt" => bound().map(LabelRule::LessThan),
+        "In" => Some(LabelRule::AnyOf(values)),
+        "NotIn" => Some(LabelRule::NoneOf(values)),
+        "Exists" => Some(LabelRule::Exists),
+        "DoesNotExist" => Some(LabelRule::Absent),
+        _ => None,
     };
+    let Some(rule) = rule else { return false };
     rule.holds(labels.get(text(expression, "key")).copied())
 }
 
