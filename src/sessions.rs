@@ -119,7 +119,7 @@ impl Inner {
         tracing::error!(event = "session_failed", session_id = %id, "the task of the session panicked");
         let ending = Ending {
             state: end.state(),
-            completed_at: Timestamp::now(),
+            completed_at: now_in_microseconds(),
             error: end.error(),
             result: None,
             stored: false,

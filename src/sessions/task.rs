@@ -189,7 +189,7 @@ impl Inner {
     /// Stores final state and terminal event together, then shows the state. A store that takes neither does not take
     /// the result away from whoever waits for it.
     async fn conclude(&self, session: &Admitted, conclusion: &Conclusion, started: Option<Instant>) {
-        let completed_at = Timestamp::now();
+        let completed_at = super::now_in_microseconds();
         let event = AuditEvent::new(&session.incident, conclusion.payload()).took(session.accepted.elapsed());
         let result = conclusion.result().and_then(|result| serde_json::to_string(result.as_ref()).ok());
         let stored = result.is_some() == conclusion.result().is_some();

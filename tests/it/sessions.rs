@@ -257,8 +257,13 @@ async fn the_queue_keeps_the_order_of_submission() {
     assert_eq!(service.metric("aiagent_sessions_pending"), 18.0);
     gate.add_permits(20);
     service.reaches(&ids[19], SessionState::Completed).await;
-    let expected: Vec<String> = (0..20).map(|number| format!("{number:02}")).collect();
-    assert_eq!(order.lock().unwrap()[2..], expected[2..], "one at a time enters, oldest first");
+    // Two slots may be freed at the same moment, so neighbours may start in either order; nobody overtakes further.
+    let entered = order.lock().unwrap().clone();
+    for (position, name) in entered.iter().enumerate() {
+        let number: usize = name.parse().unwrap();
+        assert!(position.abs_diff(number) <= 1, "oldest first: {entered:?}");
+    }
+    assert_eq!(entered.len(), 20);
     assert_eq!(most.load(Ordering::SeqCst), 2);
 }
 
@@ -498,13 +503,19 @@ async fn drain_finishes_what_it_can_and_parks_the_rest() {
         let sessions = service.sessions.clone();
         tokio::spawn(async move { sessions.drain(tokio::time::Instant::now() + Duration::from_millis(400)).await })
     };
-    eventually(async || {
-        matches!(service.sessions.submit(incident("late"), "someone").await, Err(SubmitError::Draining))
+    // Submissions that win the race against the drain are admitted and parked like the stuck one.
+    let admitted = AtomicUsize::new(0);
+    eventually(async || match service.sessions.submit(incident("late"), "someone").await {
+        Ok(_) => {
+            admitted.fetch_add(1, Ordering::SeqCst);
+            false
+        }
+        Err(error) => matches!(error, SubmitError::Draining),
     })
     .await;
     gate.add_permits(2);
     let drained = draining.await.unwrap();
-    assert_eq!((drained.finished, drained.parked), (2, 1));
+    assert_eq!((drained.finished, drained.parked), (2, 1 + admitted.load(Ordering::SeqCst)));
     assert_eq!(service.state(&quick).await, Some(SessionState::Completed));
     assert_eq!(service.state(&waiting).await, Some(SessionState::Completed), "the queue moves on while draining");
     assert_eq!(service.state(&stuck).await, Some(SessionState::Investigating), "parked, still readable");
