@@ -9,6 +9,8 @@ pub mod cluster;
 pub mod domain;
 pub mod enrichment;
 pub mod investigation;
+pub mod llm;
+pub mod retry;
 pub mod sessions;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,13 @@
+//! The language model: neutral chat types, one pure codec per dialect, one exchange that retries, classifies and
+//! bounds. Nothing here knows what is being investigated.
+
+pub mod chat;
+pub mod codec;
+pub mod config;
+mod exchange;
+
+pub use chat::{
+    AssistantMessage, ChatReply, ChatRequest, FinishReason, Message, ToolCall, ToolChoice, ToolDefinition, Usage,
+};
+pub use config::LlmConfig;
+pub use exchange::{ErrorKind, Llm, LlmBuildError, LlmError};

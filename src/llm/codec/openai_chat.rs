@@ -1,0 +1,197 @@
+//! OpenAI Chat Completions, as OpenAI and the compatible servers speak it.
+
+use serde_json::{Map, Value, json};
+
+use super::DecodeError;
+use crate::llm::chat::{AssistantMessage, ChatReply, ChatRequest, FinishReason, Message, ToolCall, ToolChoice, Usage};
+
+/// Optional members of the body, so that a rejected one can be left out.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Parameters {
+    pub temperature: Option<f64>,
+    pub parallel_tool_calls: bool,
+    /// `max_completion_tokens`, or `max_tokens` for servers that know only the old name.
+    pub legacy_max_tokens: bool,
+    pub forced_tool_choice: bool,
+}
+
+/// The request body.
+pub fn encode(model: &str, request: &ChatRequest<'_>, parameters: &Parameters) -> Value {
+    let mut body = Map::new();
+    body.insert("model".into(), model.into());
+    body.insert("messages".into(), request.messages.iter().map(message).collect());
+    if !request.tools.is_empty() {
+        let tool = |tool: &crate::llm::ToolDefinition| json!({"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}});
+        body.insert("tools".into(), request.tools.iter().map(tool).collect());
+        if parameters.parallel_tool_calls {
+            body.insert("parallel_tool_calls".into(), true.into());
+        }
+        match &request.tool_choice {
+            ToolChoice::Required if parameters.forced_tool_choice => {
+                body.insert("tool_choice".into(), "required".into());
+            }
+            ToolChoice::Named(name) if parameters.forced_tool_choice => {
+                body.insert("tool_choice".into(), json!({"type": "function", "function": {"name": name}}));
+            }
+            _ => {
+                body.insert("tool_choice".into(), "auto".into());
+            }
+        }
+    }
+    if let Some(temperature) = parameters.temperature {
+        body.insert("temperature".into(), temperature.into());
+    }
+    if let Some(limit) = request.output_tokens_max {
+        let name = if parameters.legacy_max_tokens { "max_tokens" } else { "max_completion_tokens" };
+        body.insert(name.into(), limit.into());
+    }
+    Value::Object(body)
+}
+
+fn message(message: &Message) -> Value {
+    match message {
+        Message::System(text) => json!({"role": "system", "content": text}),
+        Message::User(text) => json!({"role": "user", "content": text}),
+        Message::ToolResult { call_id, content } => {
+            json!({"role": "tool", "tool_call_id": call_id, "content": content})
+        }
+        Message::Assistant(said) => assistant(said),
+    }
+}
+
+fn assistant(said: &AssistantMessage) -> Value {
+    let mut value = match &said.opaque {
+        Some(Value::Object(members)) => members.clone(),
+        _ => Map::new(),
+    };
+    value.insert("role".into(), "assistant".into());
+    // Some servers refuse an empty text beside tool calls, others refuse its absence: null satisfies both.
+    let content =
+        if said.text.is_empty() && !said.tool_calls.is_empty() { Value::Null } else { said.text.clone().into() };
+    value.insert("content".into(), content);
+    if !said.tool_calls.is_empty() {
+        let call = |call: &ToolCall| json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}});
+        value.insert("tool_calls".into(), said.tool_calls.iter().map(call).collect());
+    }
+    Value::Object(value)
+}
+
+/// Reads a reply body. Tolerates what compatible servers leave out; refuses what is not a completion at all.
+///
+/// # Errors
+/// When there is no `choices[0].message`.
+pub fn decode(body: &Value) -> Result<ChatReply, DecodeError> {
+    let choice = body.pointer("/choices/0").ok_or_else(|| DecodeError("no choices in the reply".into()))?;
+    let said = choice.get("message").filter(|said| said.is_object());
+    let said = said.ok_or_else(|| DecodeError("choices[0] has no message".into()))?;
+    let tool_calls = tool_calls(said);
+    let refusal = said.get("refusal").and_then(Value::as_str).filter(|text| !text.is_empty());
+    let finish = match choice.get("finish_reason").and_then(Value::as_str) {
+        _ if refusal.is_some() => FinishReason::Refusal,
+        Some("length") => FinishReason::Length,
+        Some("content_filter") => FinishReason::Refusal,
+        // Several compatible servers say "stop" although they call tools.
+        _ if !tool_calls.is_empty() => FinishReason::ToolCalls,
+        Some("stop" | "tool_calls") | None => FinishReason::Stop,
+        Some(other) => FinishReason::Other(other.chars().take(40).collect()),
+    };
+    let message = AssistantMessage { text: content(said), tool_calls, opaque: opaque(said) };
+    Ok(ChatReply { message, finish, usage: usage(body.get("usage")), retries: 0 })
+}
+
+/// `content` is a text, null, or a list of parts of which only the texts count.
+fn content(said: &Value) -> String {
+    match said.get("content") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
+        _ => String::new(),
+    }
+}
+
+fn tool_calls(said: &Value) -> Vec<ToolCall> {
+    let calls = said.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+    let read = |(index, call): (usize, &Value)| {
+        let function = call.get("function")?;
+        let arguments = match function.get("arguments") {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => other.to_string(),
+        };
+        let id = call.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
+        Some(ToolCall {
+            id: id.map_or_else(|| format!("call_{index}"), str::to_owned),
+            name: function.get("name")?.as_str()?.to_owned(),
+            arguments,
+        })
+    };
+    calls.enumerate().filter_map(read).collect()
+}
+
+/// Members that must be sent back unchanged: reasoning of servers that check it.
+fn opaque(said: &Value) -> Option<Value> {
+    const REPLAYED: [&str; 3] = ["reasoning_content", "reasoning_details", "thought_signature"];
+    let kept = REPLAYED.iter().filter_map(|name| {
+        let value = said.get(*name).filter(|value| !value.is_null())?;
+        Some(((*name).to_owned(), value.clone()))
+    });
+    let kept: Map<String, Value> = kept.collect();
+    (!kept.is_empty()).then_some(Value::Object(kept))
+}
+
+fn usage(usage: Option<&Value>) -> Usage {
+    let number = |path: &str| usage.and_then(|usage| usage.pointer(path)?.as_u64()).unwrap_or_default();
+    Usage {
+        prompt_tokens: number("/prompt_tokens"),
+        cached_tokens: number("/prompt_tokens_details/cached_tokens"),
+        completion_tokens: number("/completion_tokens"),
+        reasoning_tokens: number("/completion_tokens_details/reasoning_tokens"),
+    }
+}
+
+/// The parameter a 400 complains about, when it is one we can leave out.
+pub fn unsupported_parameter(error_body: &str) -> Option<Unsupported> {
+    let text = error_body.to_ascii_lowercase();
+    let complaint = [
+        "unsupported",
+        "not support",
+        "unknown parameter",
+        "unrecognized",
+        "extra inputs",
+        "not permitted",
+        "invalid value",
+    ];
+    if !complaint.iter().any(|word| text.contains(word)) {
+        return None;
+    }
+    [
+        ("max_completion_tokens", Unsupported::MaxCompletionTokens),
+        ("parallel_tool_calls", Unsupported::ParallelToolCalls),
+        ("tool_choice", Unsupported::ForcedToolChoice),
+        ("temperature", Unsupported::Temperature),
+    ]
+    .into_iter()
+    .find_map(|(name, parameter)| text.contains(name).then_some(parameter))
+}
+
+/// Parameters that can be dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsupported {
+    Temperature,
+    ParallelToolCalls,
+    ForcedToolChoice,
+    MaxCompletionTokens,
+}
+
+impl Unsupported {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Temperature => "temperature",
+            Self::ParallelToolCalls => "parallel_tool_calls",
+            Self::ForcedToolChoice => "tool_choice",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+use serde_json::json;
+
+use super::*;
+use crate::llm::ToolDefinition;
+
+fn parameters() -> Parameters {
+    Parameters { temperature: None, parallel_tool_calls: true, legacy_max_tokens: false, forced_tool_choice: true }
+}
+
+#[test]
+fn a_conversation_with_parallel_results_encodes_in_order() {
+    let call = |id: &str, name: &str| ToolCall { id: id.into(), name: name.into(), arguments: "{}".into() };
+    let messages = [
+        Message::System("rules".into()),
+        Message::User("incident ü".into()),
+        Message::Assistant(AssistantMessage {
+            text: String::new(),
+            tool_calls: vec![call("a", "x"), call("b", "y")],
+            opaque: Some(json!({"reasoning_content": "kept"})),
+        }),
+        Message::ToolResult { call_id: "a".into(), content: "1".into() },
+        Message::ToolResult { call_id: "b".into(), content: "2".into() },
+    ];
+    let tools =
+        [ToolDefinition { name: "x".into(), description: "reads".into(), parameters: json!({"type": "object"}) }];
+    let request = ChatRequest {
+        messages: &messages,
+        tools: &tools,
+        tool_choice: ToolChoice::Named("x".into()),
+        output_tokens_max: Some(900),
+    };
+    insta::assert_json_snapshot!(encode("gpt-4o", &request, &parameters()));
+}
+
+#[test]
+fn optional_members_stay_out_unless_asked_for() {
+    let request = ChatRequest { messages: &[], tools: &[], tool_choice: ToolChoice::Required, output_tokens_max: None };
+    assert_eq!(encode("m", &request, &Parameters::default()), json!({"model": "m", "messages": []}));
+    let legacy = Parameters { legacy_max_tokens: true, temperature: Some(0.0), ..Parameters::default() };
+    let body = encode("m", &ChatRequest { output_tokens_max: Some(5), ..request }, &legacy);
+    assert_eq!((&body["max_tokens"], &body["temperature"]), (&json!(5), &json!(0.0)));
+}
+
+#[test]
+fn replies_of_compatible_servers_are_read() {
+    let reply = decode(&json!({
+        "choices": [{"finish_reason": "stop", "message": {"role": "assistant", "content": null, "tool_calls": [
+            {"id": "c1", "type": "function", "function": {"name": "kubectl_events", "arguments": "{\"kind\":\"Pod\"}"}},
+            {"function": {"name": "kubectl_get_yaml", "arguments": {"kind": "Pod"}}},
+            {"function": {"arguments": "{}"}},
+        ]}}],
+        "usage": {"prompt_tokens": 120, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 100}},
+    }))
+    .unwrap();
+    assert_eq!(reply.finish, FinishReason::ToolCalls);
+    assert_eq!(reply.message.tool_calls.len(), 2);
+    assert_eq!(
+        reply.message.tool_calls[1],
+        ToolCall { id: "call_1".into(), name: "kubectl_get_yaml".into(), arguments: "{\"kind\":\"Pod\"}".into() }
+    );
+    assert_eq!((reply.usage.prompt_tokens, reply.usage.cached_tokens, reply.usage.completion_tokens), (120, 100, 7));
+}
+
+#[test]
+fn finish_reasons() {
+    let finish = |message: Value, reason: Value| {
+        decode(&json!({"choices": [{"message": message, "finish_reason": reason}]})).unwrap().finish
+    };
+    assert_eq!(finish(json!({"content": "x"}), json!("length")), FinishReason::Length);
+    assert_eq!(finish(json!({"content": ""}), json!("content_filter")), FinishReason::Refusal);
+    assert_eq!(finish(json!({"content": null, "refusal": "no"}), json!("stop")), FinishReason::Refusal);
+    assert_eq!(finish(json!({"content": [{"type": "text", "text": "x"}]}), Value::Null), FinishReason::Stop);
+    assert_eq!(finish(json!({"content": "x"}), json!("weird")), FinishReason::Other("weird".into()));
+}
+
+#[test]
+fn what_is_no_completion_is_refused_without_repeating_it() {
+    for body in
+        [json!({}), json!({"choices": []}), json!({"choices": [{"message": "secret"}]}), json!("secret"), json!(null)]
+    {
+        let error = decode(&body).unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn complaints_name_the_parameter() {
+    let complaint = |text: &str| unsupported_parameter(text);
+    assert_eq!(complaint("Unsupported value: 'temperature' does not support 0.7"), Some(Unsupported::Temperature));
+    assert_eq!(complaint("Unsupported parameter: 'max_completion_tokens'"), Some(Unsupported::MaxCompletionTokens));
+    assert_eq!(complaint("Extra inputs are not permitted: parallel_tool_calls"), Some(Unsupported::ParallelToolCalls));
+    assert_eq!(complaint("temperature is pleasant"), None);
+    assert_eq!(complaint("messages: unsupported role"), None);
+}

@@ -1,0 +1,418 @@
+//! The exchange with a provider: one client, bounded replies, classified errors, one retry policy (investigation §2.4).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::StatusCode;
+use reqwest::header::RETRY_AFTER;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::chat::{ChatReply, ChatRequest};
+use super::codec::openai_chat::{self, Parameters, Unsupported};
+use super::config::{LlmConfig, Provider};
+use crate::retry::{Backoff, retry_after};
+
+/// Largest reply body read, in bytes.
+const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Parameters dropped within one call before giving up.
+const DROPS_MAX: usize = 4;
+
+/// A configured model. Cheap to share behind an `Arc`; one connection pool.
+pub struct Llm {
+    client: reqwest::Client,
+    url: String,
+    provider: Provider,
+    model: String,
+    max_retries: u32,
+    backoff: Backoff,
+    output_tokens_max: Option<u32>,
+    key: KeySource,
+    /// What this model was found not to accept stays out for the life of the process.
+    parameters: Mutex<Parameters>,
+}
+
+impl fmt::Debug for Llm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Llm").field("provider", &self.provider).field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+/// Where the key comes from. The value is read again when a provider refuses it, so a rotated file is picked up.
+struct KeySource {
+    file: Option<PathBuf>,
+    current: Mutex<Option<SecretString>>,
+}
+
+/// A configuration that cannot work. Shown to the operator at start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LlmBuildError {
+    #[error("llm.model is empty")]
+    NoModel,
+    #[error("llm.endpoint is required for provider `{0}`")]
+    NoEndpoint(&'static str),
+    #[error("llm.endpoint is not an absolute http(s) URL without user name, query or fragment")]
+    BadEndpoint,
+    #[error("llm.{0} is outside {1}")]
+    OutOfRange(&'static str, &'static str),
+    #[error("llm.api_key_file {}: {reason}", path.display())]
+    Key { path: PathBuf, reason: String },
+    #[error("provider `openai` at its own endpoint needs a key: set llm.api_key_file to a file that holds it")]
+    NoKey,
+    #[error("HTTP client: {0}")]
+    Client(String),
+}
+
+/// Why a call failed, after retries. Holds no key, no prompt and no upstream body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
+pub struct LlmError {
+    pub kind: ErrorKind,
+    pub sentence: String,
+    pub retries: u32,
+}
+
+/// Closed list; the text form is the `kind` label of the error metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    Auth,
+    RateLimit,
+    BadRequest,
+    /// The prompt does not fit the model's window.
+    ContextLength,
+    NotFound,
+    Server,
+    Timeout,
+    Network,
+    Decode,
+}
+
+impl ErrorKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::RateLimit => "rate_limit",
+            Self::BadRequest | Self::ContextLength => "bad_request",
+            Self::NotFound => "not_found",
+            Self::Server => "server",
+            Self::Timeout => "timeout",
+            Self::Network => "network",
+            Self::Decode => "decode",
+        }
+    }
+
+    fn retries_max(self, configured: u32) -> u32 {
+        match self {
+            Self::RateLimit | Self::Server | Self::Timeout | Self::Network => configured,
+            Self::Decode => configured.min(1),
+            Self::Auth | Self::BadRequest | Self::ContextLength | Self::NotFound => 0,
+        }
+    }
+}
+
+/// One failed attempt.
+struct Failure {
+    kind: ErrorKind,
+    sentence: String,
+    server_delay: Option<Duration>,
+    unsupported: Option<Unsupported>,
+}
+
+impl Failure {
+    fn new(kind: ErrorKind, sentence: impl Into<String>) -> Self {
+        Self { kind, sentence: sentence.into(), server_delay: None, unsupported: None }
+    }
+}
+
+impl Llm {
+    /// Builds the client and reads the key.
+    ///
+    /// # Errors
+    /// Whatever in the section cannot work, in words for the operator.
+    pub fn build(config: &LlmConfig) -> Result<Self, LlmBuildError> {
+        check_ranges(config)?;
+        let endpoint = config.endpoint.as_deref().filter(|endpoint| !endpoint.trim().is_empty());
+        let default = config.provider.default_endpoint();
+        let endpoint = endpoint.or(default).ok_or(LlmBuildError::NoEndpoint(config.provider.as_str()))?;
+        let key = KeySource { file: config.api_key_file.clone(), current: Mutex::new(None) };
+        let value = key.read()?;
+        if value.is_none() && config.provider == Provider::OpenAi && Some(endpoint) == default {
+            return Err(LlmBuildError::NoKey);
+        }
+        key.set(value);
+        let timeout = Duration::from_secs(config.timeout_seconds);
+        let client = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+            .timeout(timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("holmesgpt-api/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| LlmBuildError::Client(error.to_string()))?;
+        let base = Duration::from_millis(config.retry_base_ms);
+        Ok(Self {
+            client,
+            url: chat_url(endpoint)?,
+            provider: config.provider,
+            model: config.model.trim().to_owned(),
+            max_retries: config.max_retries,
+            backoff: Backoff { base, ceiling: base * 10, server_ceiling: Duration::from_mins(1), jitter: 0.2 },
+            output_tokens_max: config.max_tokens_per_request,
+            key,
+            parameters: Mutex::new(Parameters {
+                temperature: config.temperature,
+                parallel_tool_calls: true,
+                legacy_max_tokens: config.provider == Provider::Ollama,
+                forced_tool_choice: true,
+            }),
+        })
+    }
+
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    pub fn provider(&self) -> &'static str {
+        self.provider.as_str()
+    }
+
+    /// Endpoint without user name and query, for `/config`.
+    pub fn endpoint(&self) -> &str {
+        self.url.trim_end_matches("/chat/completions")
+    }
+
+    /// One call with retries. Cancel by dropping the future: the connection closes.
+    ///
+    /// # Errors
+    /// The last failure, classified.
+    pub async fn chat(&self, request: &ChatRequest<'_>) -> Result<ChatReply, LlmError> {
+        let request =
+            &ChatRequest { output_tokens_max: request.output_tokens_max.or(self.output_tokens_max), ..request.clone() };
+        let (mut retries, mut drops, mut key_reread) = (0, 0, false);
+        loop {
+            let failure = match self.attempt(request).await {
+                Ok(reply) => return Ok(ChatReply { retries, ..reply }),
+                Err(failure) => failure,
+            };
+            if let Some(parameter) = failure.unsupported
+                && drops < DROPS_MAX
+                && self.drop_parameter(parameter)
+            {
+                drops += 1;
+                continue;
+            }
+            if failure.kind == ErrorKind::Auth && !key_reread && self.key.changed() {
+                key_reread = true;
+                continue;
+            }
+            if retries >= failure.kind.retries_max(self.max_retries) {
+                return Err(LlmError { kind: failure.kind, sentence: failure.sentence, retries });
+            }
+            let wait = self.backoff.delay(retries, random(), failure.server_delay);
+            tracing::warn!(
+                event = "llm_retry",
+                provider = self.provider(),
+                model = self.model(),
+                error_kind = failure.kind.as_str(),
+                retries = retries + 1,
+                wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                "model call failed, trying again"
+            );
+            tokio::time::sleep(wait).await;
+            retries += 1;
+        }
+    }
+
+    async fn attempt(&self, request: &ChatRequest<'_>) -> Result<ChatReply, Failure> {
+        let parameters = self.parameters.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let body = openai_chat::encode(&self.model, request, &parameters);
+        let mut call = self.client.post(&self.url).json(&body);
+        if let Some(key) = self.key.get() {
+            call = call.bearer_auth(key.expose_secret());
+        }
+        let response = call.send().await.map_err(|error| network_failure(&error))?;
+        let status = response.status();
+        let server_delay = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let server_delay = server_delay.and_then(|value| retry_after(value, Timestamp::now()));
+        let bytes = read_bounded(response).await?;
+        if !status.is_success() {
+            return Err(Failure { server_delay, ..refusal(status, &String::from_utf8_lossy(&bytes)) });
+        }
+        let body: Value = serde_json::from_slice(&bytes)
+            .map_err(|_| Failure::new(ErrorKind::Decode, "the model provider answered something that is not JSON"))?;
+        openai_chat::decode(&body).map_err(|error| {
+            Failure::new(ErrorKind::Decode, format!("the model provider's reply is malformed: {error}"))
+        })
+    }
+
+    /// False when it is out already, so that the complaint was about something else.
+    fn drop_parameter(&self, parameter: Unsupported) -> bool {
+        let mut parameters = self.parameters.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = parameters.clone();
+        match parameter {
+            Unsupported::Temperature => parameters.temperature = None,
+            Unsupported::ParallelToolCalls => parameters.parallel_tool_calls = false,
+            Unsupported::ForcedToolChoice => parameters.forced_tool_choice = false,
+            Unsupported::MaxCompletionTokens => parameters.legacy_max_tokens = true,
+        }
+        let changed = *parameters != before;
+        if changed {
+            tracing::warn!(
+                event = "llm_parameter_dropped",
+                model = self.model(),
+                parameter = parameter.as_str(),
+                "parameter not supported by the model"
+            );
+        }
+        changed
+    }
+}
+
+impl KeySource {
+    fn read(&self) -> Result<Option<SecretString>, LlmBuildError> {
+        let Some(path) = &self.file else { return Ok(None) };
+        let problem = |reason: String| LlmBuildError::Key { path: path.clone(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+        let key = text.trim();
+        if key.is_empty() || key.contains(char::is_whitespace) {
+            return Err(problem("must hold exactly one key".to_owned()));
+        }
+        Ok(Some(SecretString::from(key.to_owned())))
+    }
+
+    fn get(&self) -> Option<SecretString> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, key: Option<SecretString>) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = key;
+    }
+
+    /// Reads the file again; true when it now holds another key.
+    fn changed(&self) -> bool {
+        let Ok(Some(fresh)) = self.read() else { return false };
+        let same = self.get().is_some_and(|current| current.expose_secret() == fresh.expose_secret());
+        if !same {
+            self.set(Some(fresh));
+        }
+        !same
+    }
+}
+
+fn check_ranges(config: &LlmConfig) -> Result<(), LlmBuildError> {
+    let within = |name, inside: bool, range| if inside { Ok(()) } else { Err(LlmBuildError::OutOfRange(name, range)) };
+    if config.model.trim().is_empty() {
+        return Err(LlmBuildError::NoModel);
+    }
+    within("timeout_seconds", (1..=1800).contains(&config.timeout_seconds), "1..=1800")?;
+    within("max_retries", config.max_retries <= 10, "0..=10")?;
+    within("temperature", config.temperature.is_none_or(|value| (0.0..=2.0).contains(&value)), "0.0..=2.0")?;
+    within(
+        "max_tokens_per_request",
+        config.max_tokens_per_request.is_none_or(|value| (1..=200_000).contains(&value)),
+        "1..=200000",
+    )
+}
+
+fn chat_url(endpoint: &str) -> Result<String, LlmBuildError> {
+    let url = reqwest::Url::parse(endpoint.trim()).map_err(|_| LlmBuildError::BadEndpoint)?;
+    let plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !plain {
+        return Err(LlmBuildError::BadEndpoint);
+    }
+    Ok(format!("{}/chat/completions", url.as_str().trim_end_matches('/')))
+}
+
+async fn read_bounded(mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| network_failure(&error))? {
+        if bytes.len() + chunk.len() > REPLY_BYTES_MAX {
+            return Err(Failure::new(ErrorKind::Decode, "the model provider's reply is too large"));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn network_failure(error: &reqwest::Error) -> Failure {
+    if error.is_timeout() {
+        Failure::new(ErrorKind::Timeout, "the model provider did not answer in time")
+    } else if error.is_connect() {
+        Failure::new(ErrorKind::Network, "the model provider cannot be reached")
+    } else {
+        Failure::new(ErrorKind::Network, "the connection to the model provider broke")
+    }
+}
+
+fn refusal(status: StatusCode, body: &str) -> Failure {
+    let text = body.to_ascii_lowercase();
+    let too_long = ["context_length", "context length", "maximum context", "too many tokens", "prompt is too long"];
+    match status.as_u16() {
+        401 | 403 => {
+            Failure::new(ErrorKind::Auth, format!("the model provider refused the credentials (HTTP {status})"))
+        }
+        404 => Failure::new(ErrorKind::NotFound, "the model provider does not know this model or path (HTTP 404)"),
+        429 => Failure::new(ErrorKind::RateLimit, "the model provider's rate limit or quota is used up (HTTP 429)"),
+        400 | 413 | 422 if too_long.iter().any(|words| text.contains(words)) => {
+            Failure::new(ErrorKind::ContextLength, "the prompt does not fit the model's context window")
+        }
+        408 | 409 | 425 => Failure::new(ErrorKind::Server, format!("the model provider is busy (HTTP {status})")),
+        500.. => Failure::new(ErrorKind::Server, format!("the model provider failed (HTTP {status})")),
+        300..=399 => Failure::new(
+            ErrorKind::BadRequest,
+            format!("the model endpoint redirects (HTTP {status}); set llm.endpoint to its target"),
+        ),
+        _ => Failure {
+            unsupported: openai_chat::unsupported_parameter(body),
+            ..Failure::new(ErrorKind::BadRequest, format!("the model provider refused the request (HTTP {status})"))
+        },
+    }
+}
+
+/// Uniform in 0..1: jitter needs no more than the randomness of a UUID.
+fn random() -> f64 {
+    let bits = uuid::Uuid::new_v4().as_u64_pair().0;
+    f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_used_literally_and_nothing_secret_fits_into_them() {
+        assert_eq!(chat_url("http://mock-llm:8080").as_deref(), Ok("http://mock-llm:8080/chat/completions"));
+        assert_eq!(chat_url("https://x.example/v1/").as_deref(), Ok("https://x.example/v1/chat/completions"));
+        for bad in ["x.example/v1", "ftp://x", "https://user:pass@x/v1", "https://x/v1?key=1", ""] {
+            assert_eq!(chat_url(bad), Err(LlmBuildError::BadEndpoint), "{bad}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_classified_without_repeating_the_body() {
+        let kind = |status: u16, body: &str| {
+            let failure = refusal(StatusCode::from_u16(status).unwrap(), body);
+            assert!(!failure.sentence.contains("sk-secret"), "{}", failure.sentence);
+            failure.kind
+        };
+        for (status, expected) in [
+            (401, ErrorKind::Auth),
+            (403, ErrorKind::Auth),
+            (404, ErrorKind::NotFound),
+            (429, ErrorKind::RateLimit),
+            (500, ErrorKind::Server),
+            (529, ErrorKind::Server),
+            (408, ErrorKind::Server),
+            (422, ErrorKind::BadRequest),
+            (302, ErrorKind::BadRequest),
+        ] {
+            assert_eq!(kind(status, "sk-secret"), expected, "{status}");
+        }
+        assert_eq!(kind(400, "This model's maximum context length is 8192 tokens sk-secret"), ErrorKind::ContextLength);
+    }
+}
