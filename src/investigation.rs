@@ -1,19 +1,21 @@
 //! The use case: from an incident to one complete [`Investigation`].
 //!
-//! [`Investigator::investigate`] is the way of one incident: diagnose (model, analyser, or both), resolve the target,
-//! choose and validate a workflow, and pass through the decision table. Every exit yields a complete result; an error
-//! means a fault of the service or a dependency, never a model that could not decide.
+//! [`Investigator::investigate`] is the way of one incident: diagnose, then pass through the decision table. Every exit
+//! yields a complete result; an error means a fault of the service or a dependency, never a case nobody could decide.
 
+mod conclusion;
 pub mod decision;
 pub mod outcome;
 pub mod run;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 pub use outcome::Outcome;
 pub use run::{FailureCode, InvestigationError, ProgressSender, RunContext};
 
-use crate::catalogue::Catalogue;
+use crate::analyser::Analyser;
 use crate::cluster::Cluster;
 use crate::domain::{Incident, Investigation};
 
@@ -21,25 +23,34 @@ use crate::domain::{Incident, Investigation};
 #[derive(Debug, Clone)]
 pub struct Investigator {
     cluster: Arc<dyn Cluster>,
-    catalogue: Arc<dyn Catalogue>,
+    analyser: Analyser,
 }
 
 impl Investigator {
-    pub fn new(cluster: Arc<dyn Cluster>, catalogue: Arc<dyn Catalogue>) -> Self {
-        Self { cluster, catalogue }
+    pub fn new(cluster: Arc<dyn Cluster>, analyser: Analyser) -> Self {
+        Self { cluster, analyser }
     }
 
     /// Runs one investigation until a result, the deadline or cancellation.
     ///
     /// # Errors
-    /// Only faults: provider errors with `engine: model`, cancellation, a deadline with nothing worth reporting.
+    /// Cancellation, or a deadline that passes before there is anything worth reporting.
     pub async fn investigate(
         &self,
         incident: &Incident,
         run: &RunContext,
     ) -> Result<Investigation, InvestigationError> {
-        let _ = (&self.cluster, &self.catalogue, incident);
         run.progress.phase("root cause analysis");
-        Err(InvestigationError::internal("rca", "not wired yet"))
+        let diagnosis = tokio::select! {
+            diagnosis = self.analyser.analyse(self.cluster.as_ref(), incident) => diagnosis,
+            () = run.cancel.cancelled() => {
+                return Err(InvestigationError::new(FailureCode::Cancelled, "cancelled", "the investigation was cancelled"));
+            }
+            () = tokio::time::sleep_until(run.deadline) => {
+                return Err(InvestigationError::new(FailureCode::DeadlineExceeded, "rca", "the cluster was not read in time"));
+            }
+        };
+        run.progress.phase("decision");
+        Ok(conclusion::conclude(incident, &diagnosis, Timestamp::now()))
     }
 }

@@ -5,6 +5,7 @@ pub mod api;
 pub mod audit;
 pub mod auth;
 pub mod catalogue;
+pub mod cli;
 pub mod cluster;
 pub mod domain;
 pub mod enrichment;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary: everything lives in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(holmesgpt_api::cli::run())
+}

@@ -65,10 +65,6 @@ impl Scene {
         self.instance_log(pod, container, false, lines)
     }
 
-    pub(crate) fn previous_log(self, pod: &str, container: &str, lines: &[&str]) -> Self {
-        self.instance_log(pod, container, true, lines)
-    }
-
     fn instance_log(mut self, pod: &str, container: &str, previous: bool, lines: &[&str]) -> Self {
         let (namespace, name) = pod.split_once('/').unwrap();
         let lines = (1..).zip(lines).map(|(number, line)| {
@@ -91,11 +87,6 @@ impl Scene {
         let mut points: Vec<_> = points.collect();
         points.reverse();
         self.observed.add_metrics([MetricSeries { name: name.to_owned(), labels, points }]);
-        self
-    }
-
-    pub(crate) fn signal(mut self, name: &str) -> Self {
-        name.clone_into(&mut self.observed.incident.signal_name);
         self
     }
 

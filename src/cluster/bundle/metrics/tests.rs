@@ -1,5 +1,3 @@
-#![expect(clippy::float_cmp, reason = "tests compare what was written")]
-
 use super::*;
 
 fn indexed(text: &str) -> (Metrics, Vec<String>, Option<Timestamp>, tempfile::TempDir) {

@@ -1,0 +1,98 @@
+//! From a diagnosis to the complete result: pure.
+
+use jiff::Timestamp;
+
+use super::decision::{Facts, decide};
+use super::outcome::Outcome;
+use crate::analyser::Diagnosis;
+use crate::domain::{Disposition, Engine, Evidence, Finding, Incident, Investigation, RootCause};
+
+/// "Resolved" below this confidence counts as inconclusive.
+const RESOLVED_BAND: f64 = 0.7;
+
+/// Applies the decision table to the analyser's best finding.
+pub(super) fn conclude(incident: &Incident, diagnosis: &Diagnosis, completed_at: Timestamp) -> Investigation {
+    let top = diagnosis.top();
+    let facts = Facts {
+        outcome: top.map_or(Outcome::Inconclusive, |finding| outcome(finding.disposition)),
+        confidence: diagnosis.confidence,
+        resolved_band: RESOLVED_BAND,
+        ..Facts::default()
+    };
+    let decision = decide(&facts);
+    let root_cause = root_cause(incident, top);
+    Investigation {
+        incident_id: incident.incident_id.clone(),
+        analysis: analysis(diagnosis, &root_cause.summary),
+        root_cause,
+        selected_workflow: None,
+        confidence: two_decimals(confidence(top, diagnosis).max(decision.confidence_min)),
+        completed_at,
+        review: decision.review,
+        actionable: decision.actionable,
+        warnings: decision.warnings,
+        alternatives: Vec::new(),
+        validation_attempts: Vec::new(),
+        engine: Engine::Analyser { because: None },
+        excluded: Vec::new(),
+        not_checked: diagnosis.not_checked.clone(),
+    }
+}
+
+fn outcome(disposition: Disposition) -> Outcome {
+    match disposition {
+        Disposition::Act | Disposition::Escalate => Outcome::None,
+        Disposition::Resolved => Outcome::Resolved,
+        Disposition::NotActionable => Outcome::NotActionable,
+    }
+}
+
+/// Without a workflow a high confidence would read as "resolved" to a consumer: what needs action keeps 0.0
+/// (http-api §5.1 row 5).
+fn confidence(top: Option<&Finding>, diagnosis: &Diagnosis) -> f64 {
+    match top.map(|finding| finding.disposition) {
+        Some(Disposition::Resolved | Disposition::NotActionable) => diagnosis.confidence,
+        _ => 0.0,
+    }
+}
+
+fn root_cause(incident: &Incident, top: Option<&Finding>) -> RootCause {
+    let Some(finding) = top else {
+        return RootCause {
+            summary: format!("Nothing found that explains {} on {}", incident.signal_name, incident.resource),
+            severity: incident.severity,
+            signal_name: Some(incident.signal_name.clone()),
+            cause_class: None,
+            contributing_factors: Vec::new(),
+            target: None,
+            causal_chain: Vec::new(),
+            evidence: Vec::new(),
+        };
+    };
+    RootCause {
+        summary: finding.summary.clone(),
+        severity: incident.severity,
+        signal_name: Some(incident.signal_name.clone()),
+        cause_class: Some(finding.cause_class),
+        contributing_factors: finding.evidence.iter().map(factor).collect(),
+        target: Some(finding.target.clone()),
+        causal_chain: finding.causal_chain.clone(),
+        evidence: finding.evidence.clone(),
+    }
+}
+
+fn factor(evidence: &Evidence) -> String {
+    evidence.claim.clone()
+}
+
+/// The cause, then what else was seen: the next related findings in one line each.
+fn analysis(diagnosis: &Diagnosis, summary: &str) -> String {
+    const OTHERS_MAX: usize = 3;
+    let others = diagnosis.findings.iter().skip(1).filter(|ranked| ranked.is_related).take(OTHERS_MAX);
+    let others: Vec<&str> = others.map(|ranked| ranked.finding.summary.as_str()).collect();
+    if others.is_empty() { summary.to_owned() } else { format!("{summary}\n\nAlso seen: {}", others.join(" ")) }
+}
+
+fn two_decimals(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
