@@ -4,6 +4,7 @@
 //! yields a complete result; an error means a fault of the service or a dependency, never a case nobody could decide.
 
 mod conclusion;
+mod config;
 pub mod decision;
 pub mod outcome;
 pub mod run;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use config::{EngineChoice, InvestigationConfig};
 pub use outcome::Outcome;
 pub use run::{FailureCode, InvestigationError, ProgressSender, RunContext};
 

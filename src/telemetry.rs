@@ -9,7 +9,7 @@ pub use metrics::Metrics;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Build {
     pub version: &'static str,
-    /// Source revision given to the compiler as `HOLMESGPT_API_COMMIT`, else `unknown`.
+    /// Source revision: `HOLMESGPT_API_REVISION` at build time, else what git said, else `unknown`.
     pub commit: &'static str,
     /// Oldest compiler the package is built with.
     pub rust_version: &'static str,
@@ -19,10 +19,7 @@ impl Build {
     /// The running binary.
     pub const CURRENT: Self = Self {
         version: env!("CARGO_PKG_VERSION"),
-        commit: match option_env!("HOLMESGPT_API_COMMIT") {
-            Some(commit) => commit,
-            None => "unknown",
-        },
+        commit: env!("HOLMESGPT_API_REVISION"),
         rust_version: env!("CARGO_PKG_RUST_VERSION"),
     };
 }
