@@ -1,138 +1,142 @@
 //! The command line: thin subcommands over the library, and the terminal report.
 
+mod arguments;
+mod check_config;
+mod healthcheck;
+mod investigate;
 mod report;
+mod serve;
 
-use std::io::IsTerminal as _;
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use tokio_util::sync::CancellationToken;
+use clap::Parser as _;
 
-use crate::analyser::{Analyser, GatherLimits};
-use crate::api::incident::{AnalyzeBody, IncidentResponse};
-use crate::cluster::Cluster as _;
-use crate::cluster::bundle::{BundleCluster, BundleLimits};
-use crate::domain::{Incident, Investigation};
-use crate::investigation::{Investigator, ProgressSender, RunContext};
+use crate::app::AppError;
+use crate::config::{Config, ConfigError};
+use crate::telemetry::logging::{self, Identity, Level, LoggingConfig, LoggingError, Output, Scrub};
+use arguments::{Arguments, Command};
 
-/// Largest incident file read, in bytes.
-const INCIDENT_BYTES_MAX: u64 = 1024 * 1024;
-/// Wall-clock budget of one investigation.
-const TIMEOUT: Duration = Duration::from_mins(9);
-
-/// Finds out why something broke in Kubernetes.
-#[derive(Debug, Parser)]
-#[command(name = "holmesgpt-api", version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("HOLMESGPT_API_REVISION"), ")"), arg_required_else_help = true)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Diagnose one incident and print a report.
-    Investigate {
-        /// Incident file: the body of POST /api/v1/incident/analyze.
-        incident: PathBuf,
-        /// Recorded cluster; defaults to the folder `bundle` beside the incident.
-        #[arg(long, value_name = "DIR")]
-        bundle: Option<PathBuf>,
-        /// `report` for people, `json` for the result as the API answers it.
-        #[arg(long, value_enum, default_value = "report")]
-        output: Output,
-    },
-    /// Print the `OpenAPI` document of the HTTP API.
-    Openapi,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Report,
-    Json,
-}
-
-/// Runs the command line and returns the process exit code: 0 ok, 1 runtime fault, 2 usage or bad input, 3 a person
-/// must look.
-pub fn run() -> u8 {
-    match Arguments::parse().command {
+/// Runs the command line and returns the process exit code: 0 ok, 1 runtime fault, 2 usage or bad input, 3 a person must
+/// look, 64 bad configuration.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let parsed = match Arguments::try_parse_from(arguments::in_our_form(arguments)) {
+        Ok(parsed) => parsed,
+        Err(told) => {
+            // `--help` and `--version` come this way too.
+            let _ = told.print();
+            return if told.use_stderr() { 2 } else { 0 };
+        }
+    };
+    let outcome = match parsed.command {
+        Command::Serve(options) => serve::serve(options),
+        Command::Investigate(options) => investigate::investigate(options),
+        Command::CheckConfig(options) => check_config::check_config(&options),
+        Command::Healthcheck(options) => healthcheck::healthcheck(&options),
         Command::Openapi => print(&crate::api::openapi()),
-        Command::Investigate { incident, bundle, output } => match investigate(&incident, bundle, output) {
-            Ok(code) => code,
-            Err(failure) => {
-                complain(&format!("error: {:#}", failure.error));
-                failure.code
-            }
-        },
-    }
+    };
+    outcome.unwrap_or_else(|failure| {
+        complain(&format!("error: {:#}", failure.error));
+        failure.code
+    })
 }
 
+/// Why a command did not succeed, with its exit code.
 struct Failure {
     code: u8,
     error: anyhow::Error,
 }
 
-fn bad_input(error: impl Into<anyhow::Error>) -> Failure {
-    Failure { code: 2, error: error.into() }
-}
+impl Failure {
+    fn bad_input(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: 2, error: error.into() }
+    }
 
-fn fault(error: impl Into<anyhow::Error>) -> Failure {
-    Failure { code: 1, error: error.into() }
-}
+    fn fault(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: 1, error: error.into() }
+    }
 
-fn investigate(path: &Path, bundle: Option<PathBuf>, output: Output) -> Result<u8, Failure> {
-    let incident = read_incident(path).map_err(bad_input)?;
-    let directory = bundle.unwrap_or_else(|| path.parent().unwrap_or(Path::new("")).join("bundle"));
-    let cluster = BundleCluster::open(&directory, &BundleLimits::default()).map_err(bad_input)?;
-    let cluster = Arc::new(cluster);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(fault)?;
-    let investigator = Investigator::new(Arc::clone(&cluster) as _, Analyser::new(GatherLimits::default()));
-    let investigation = runtime.block_on(async {
-        let (progress, _) = ProgressSender::channel();
-        let deadline = tokio::time::Instant::now() + TIMEOUT;
-        let run = RunContext { deadline, cancel: CancellationToken::new(), progress };
-        investigator.investigate(&incident, &run).await
-    });
-    let investigation = investigation.map_err(fault)?;
-    let text = match output {
-        Output::Json => {
-            let response = IncidentResponse::render(&investigation, incident.shape);
-            serde_json::to_string_pretty(&response).map_err(fault)? + "\n"
-        }
-        Output::Report => render(&incident, &investigation, cluster.description()),
-    };
-    let printed = print(&text);
-    Ok(if printed == 0 && investigation.review.is_some() { 3 } else { printed })
-}
-
-fn read_incident(path: &Path) -> anyhow::Result<Incident> {
-    use anyhow::Context as _;
-    let named = || path.display().to_string();
-    let size = std::fs::metadata(path).with_context(named)?.len();
-    anyhow::ensure!(size <= INCIDENT_BYTES_MAX, "{}: {size} bytes, the most is {INCIDENT_BYTES_MAX}", named());
-    let bytes = std::fs::read(path).with_context(named)?;
-    let body = AnalyzeBody::parse(&bytes).map_err(|error| anyhow::anyhow!("{}: {error}", named()))?;
-    Incident::try_from(body).map_err(|error| anyhow::anyhow!("{}: {error}", named()))
-}
-
-fn render(incident: &Incident, investigation: &Investigation, cluster: String) -> String {
-    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let style = report::Style { colour, columns: 100 };
-    let context = report::Context { cluster, problems: Vec::new() };
-    report::render(incident, investigation, &context, style)
-}
-
-/// A reader that closes the pipe early is no fault.
-fn print(text: &str) -> u8 {
-    use std::io::Write as _;
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => 0,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
-        Err(_) => 1,
+    fn configuration(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: 64, error: error.into() }
     }
 }
 
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::configuration(error)
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        if error.is_configuration() { Self::configuration(error) } else { Self::fault(error) }
+    }
+}
+
+impl From<LoggingError> for Failure {
+    fn from(error: LoggingError) -> Self {
+        Self::fault(error)
+    }
+}
+
+/// A variable of the environment that is set and not blank.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// The configuration file to use: the flag, then `CONFIG_FILE`, then the place it is mounted at in a container.
+fn configuration_file(flag: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    const MOUNTED: &str = "/etc/holmesgpt/config.yaml";
+    if let Some(path) = flag.or_else(|| environment("CONFIG_FILE").map(PathBuf::from)) {
+        return Ok(path);
+    }
+    let mounted = Path::new(MOUNTED);
+    if mounted.exists() {
+        return Ok(mounted.to_owned());
+    }
+    Err(Failure::configuration(anyhow::anyhow!(
+        "no configuration: pass --config FILE, set CONFIG_FILE or mount one at {MOUNTED}; \
+         examples/standalone.yaml runs on one machine with nothing else"
+    )))
+}
+
+/// Installs the log subscriber; `LOG_LEVEL` wins over the file.
+fn install_logging(config: &Config, quietest: Option<LoggingConfig>, output: Output) -> Result<(), Failure> {
+    let mut logging = quietest.unwrap_or(config.logging);
+    if let Some(text) = environment("LOG_LEVEL") {
+        logging.level = Level::parse(&text).ok_or_else(|| {
+            Failure::configuration(anyhow::anyhow!("LOG_LEVEL {text:?} is not one of DEBUG, INFO, WARN, ERROR, TRACE"))
+        })?;
+    }
+    let identity = Identity {
+        pod: environment("POD_NAME").unwrap_or_default(),
+        namespace: environment("POD_NAMESPACE").unwrap_or_default(),
+        ..Identity::local()
+    };
+    let scrub: Scrub = Arc::new(|text| Cow::Borrowed(text));
+    logging::install(&logging, identity, output, scrub)?;
+    logging::log_panics();
+    Ok(())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::fault)
+}
+
+/// Writes to standard output. A reader that closes the pipe early is no fault.
+fn print(text: &str) -> Result<u8, Failure> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(0),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
+        Err(error) => Err(Failure::fault(error)),
+    }
+}
+
+/// Writes one line to standard error.
 fn complain(text: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{text}");

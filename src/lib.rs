@@ -2,11 +2,13 @@
 
 pub mod analyser;
 pub mod api;
+pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod catalogue;
 pub mod cli;
 pub mod cluster;
+pub mod config;
 pub mod domain;
 pub mod enrichment;
 pub mod investigation;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(holmesgpt_api::cli::run())
+    ExitCode::from(holmesgpt_api::cli::run(std::env::args_os()))
 }

@@ -15,17 +15,12 @@ use super::error::StoreError;
 pub const FILE_NAME: &str = "state.db";
 
 /// Section `store` of the configuration (architecture §6).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
-    /// `sqlite:///var/lib/holmesgpt-api/state.db`. `--state-dir DIR` replaces the directory.
-    pub url: String,
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self { url: "sqlite:///var/lib/holmesgpt-api/state.db".to_owned() }
-    }
+    /// Default `sqlite:///var/lib/holmesgpt-api/state.db`, outside a cluster the same file in
+    /// `$XDG_STATE_HOME/holmesgpt-api`. `--state-dir DIR` replaces the directory.
+    pub url: Option<String>,
 }
 
 /// Where the database lives.

@@ -1,9 +1,10 @@
 //! The one integration-test binary.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod house;
 mod http_contract;
 mod kubernetes_auth;
+mod process;
 mod service;
 mod sessions;
 mod store;

@@ -1,0 +1,177 @@
+//! The composition root: builds every singleton once, in dependency order, and takes them down again in a sequence one can
+//! read ([`drain`]).
+//!
+//! [`Core`] is everything an investigation needs; `serve` and `investigate` run the same one. [`App`] adds the HTTP side.
+
+mod drain;
+mod error;
+mod signals;
+mod state_dir;
+mod watch;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub use drain::Exit;
+pub use error::AppError;
+pub use signals::Signals;
+pub use state_dir::location;
+
+use crate::analyser::{Analyser, GatherLimits};
+use crate::api::{AppState, ConfigSummary, LlmSummary, Readiness, ServeConfig, ServerHandle, router, serve};
+use crate::audit::AuditTrail;
+use crate::auth::Authenticator;
+use crate::cluster::Cluster;
+use crate::cluster::bundle::{BundleCluster, BundleLimits};
+use crate::config::{ClusterConfig, ClusterSource, Config, ShutdownConfig};
+use crate::investigation::Investigator;
+use crate::sessions::{Sessions, SessionsParts};
+use crate::store::{Access, Store, StoreLocation};
+use crate::telemetry::metrics::Dependency;
+use crate::telemetry::{Build, Metrics};
+
+/// Everything an investigation needs.
+#[derive(Debug)]
+pub struct Core {
+    pub sessions: Sessions,
+    pub cluster: Arc<dyn Cluster>,
+    pub store: Store,
+    pub metrics: Metrics,
+}
+
+impl Core {
+    /// Opens the store, the audit trail, the cluster and the catalogue, and takes over what an earlier process left.
+    ///
+    /// # Errors
+    /// See [`AppError`].
+    pub async fn build(config: &Config, location: &StoreLocation) -> Result<Self, AppError> {
+        let metrics = Metrics::build()?;
+        let cluster = open_cluster(&config.cluster).await?;
+        let investigator = Investigator::new(Arc::clone(&cluster), Analyser::new(GatherLimits::default()));
+        let store = Store::open(location, Access::Serve).await?;
+        let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
+        let parts = SessionsParts {
+            config: config.session.clone(),
+            timeout: config.investigation.timeout(),
+            store: store.clone(),
+            audit,
+            metrics: metrics.clone(),
+            work: investigator.into(),
+        };
+        let sessions = Sessions::open(parts).await?;
+        Ok(Self { sessions, cluster, store, metrics })
+    }
+}
+
+/// The cluster the configuration names.
+async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppError> {
+    match (config.source, &config.bundle) {
+        (ClusterSource::Bundle, Some(directory)) => {
+            let directory = directory.clone();
+            let opened =
+                tokio::task::spawn_blocking(move || BundleCluster::open(&directory, &BundleLimits::default())).await;
+            let bundle = opened.map_err(|_| AppError::Panicked("reading the bundle"))??;
+            for problem in bundle.problems() {
+                tracing::warn!(event = "bundle_part_skipped", problem, "part of the bundle cannot be read");
+            }
+            Ok(Arc::new(bundle))
+        }
+        (ClusterSource::Bundle, None) => {
+            Err(AppError::Configuration("cluster.source is `bundle` but cluster.bundle names no folder".to_owned()))
+        }
+        (ClusterSource::Live, _) => Err(AppError::Configuration("cluster.source `live` is not built".to_owned())),
+    }
+}
+
+/// The service, listening and ready.
+#[derive(Debug)]
+pub struct App {
+    core: Core,
+    readiness: Readiness,
+    server: ServerHandle,
+    /// Ends the accept loop.
+    stop_serving: CancellationToken,
+    /// Ends the watchers.
+    stop_watching: CancellationToken,
+    shutdown: ShutdownConfig,
+}
+
+impl App {
+    /// Binds the address first, so that a taken port is told before anything else is touched, then builds everything and
+    /// serves.
+    ///
+    /// # Errors
+    /// See [`AppError`].
+    pub async fn build(config: Config, location: &StoreLocation) -> Result<Self, AppError> {
+        let began = Instant::now();
+        let listener = bind(config.host(), config.server.port).await?;
+        let core = Core::build(&config, location).await?;
+        let state_dir = core.store.path().parent().map(Path::to_path_buf).unwrap_or_default();
+        let authenticator = Authenticator::build(&config.auth, &state_dir, core.metrics.clone()).await?;
+        let readiness = Readiness::new(&dependencies(&config), core.metrics.clone());
+        let state = AppState {
+            sessions: core.sessions.clone(),
+            authenticator,
+            readiness: readiness.clone(),
+            metrics: core.metrics.clone(),
+            config: summary(&config),
+            limits: config.server.limits(),
+            http: config.http,
+            severities: config.compat.severity_vocabulary,
+            quiet_probes: config.logging.sample_health,
+        };
+        let stop_serving = CancellationToken::new();
+        let server = serve(listener, router(state), ServeConfig::from(&config.server), stop_serving.clone())?;
+        let stop_watching = CancellationToken::new();
+        watch::spawn(&core, &readiness, stop_watching.clone());
+        readiness.started();
+        info!(
+            event = "service_started",
+            listen = %server.address(),
+            startup_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            commit = Build::CURRENT.commit,
+            cluster = core.cluster.description(),
+            store = %core.store.path().display(),
+            "serving"
+        );
+        Ok(Self { core, readiness, server, stop_serving, stop_watching, shutdown: config.shutdown })
+    }
+
+    /// Where it listens; tells the port when 0 was asked for.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.server.address()
+    }
+}
+
+async fn bind(host: &str, port: u16) -> Result<TcpListener, AppError> {
+    let failed = |source| AppError::Bind { address: format!("{host}:{port}"), source };
+    TcpListener::bind((host.trim_matches(['[', ']']), port)).await.map_err(failed)
+}
+
+/// What readiness waits for.
+fn dependencies(config: &Config) -> Vec<Dependency> {
+    match config.cluster.source {
+        ClusterSource::Live => vec![Dependency::Kubernetes],
+        ClusterSource::Bundle => Vec::new(),
+    }
+}
+
+fn summary(config: &Config) -> ConfigSummary {
+    let llm = config.llm.as_ref();
+    ConfigSummary {
+        llm: LlmSummary::new(
+            llm.map(|llm| llm.provider.as_str().to_owned()),
+            llm.map(|llm| llm.model.clone()),
+            llm.and_then(|llm| llm.endpoint.as_deref()),
+        ),
+        engine: Some(config.investigation.engine.as_str().to_owned()),
+        cluster_source: Some(config.cluster.source.as_str().to_owned()),
+        catalogue_source: Some(config.catalogue.source.as_str().to_owned()),
+        ..ConfigSummary::default()
+    }
+}

@@ -1,0 +1,51 @@
+//! Why the service could not be built.
+
+use crate::audit::AuditError;
+use crate::auth::AuthError;
+use crate::cluster::bundle::BundleError;
+use crate::sessions::SessionsError;
+use crate::store::StoreError;
+use crate::telemetry::metrics::MetricsError;
+
+/// Variants are what an operator would do differently: [`AppError::is_configuration`] tells whose fault it is.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// One sentence naming the keys.
+    #[error("{0}")]
+    Configuration(String),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error("cannot listen on {address}")]
+    Bind { address: String, source: std::io::Error },
+    #[error("the listener failed")]
+    Listener(#[from] std::io::Error),
+    #[error("the state store cannot be opened")]
+    Store(#[from] StoreError),
+    #[error("the audit trail cannot be opened")]
+    Audit(#[from] AuditError),
+    #[error("sessions of an earlier process cannot be taken over")]
+    Sessions(#[from] SessionsError),
+    #[error("callers cannot be authenticated")]
+    Auth(#[from] AuthError),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    #[error("{0} ended unexpectedly; this is a defect")]
+    Panicked(&'static str),
+}
+
+impl AppError {
+    /// True when another configuration would help; false when the machine or a dependency has to.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Configuration(_) | Self::Bundle(_) | Self::Auth(_) => true,
+            Self::Store(StoreError::Url { .. }) | Self::Audit(AuditError::SinkUnavailable) => true,
+            Self::Bind { .. }
+            | Self::Listener(_)
+            | Self::Store(_)
+            | Self::Audit(_)
+            | Self::Sessions(_)
+            | Self::Metrics(_)
+            | Self::Panicked(_) => false,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `investigate`: one incident from a file or one object by name, answered in the terminal. The same session machinery as
+//! the service, over a store that is thrown away unless `--state-dir` keeps it.
+
+mod subject;
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use super::arguments::{InvestigateOptions, Output};
+use super::{Failure, complain, install_logging, print, report, runtime};
+use crate::api::incident::IncidentResponse;
+use crate::app::Core;
+use crate::audit::AuditSink;
+use crate::config::{ClusterConfig, ClusterSource, Config};
+use crate::domain::{Incident, Investigation};
+use crate::sessions::{SessionId, SessionState, Sessions};
+use crate::store::StoreLocation;
+use crate::telemetry::logging::{self, Format, Level, LoggingConfig};
+use subject::Subject;
+
+/// Whose sessions these are in the audit trail.
+const CALLER: &str = "command-line";
+/// Between two looks at the progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
+
+pub(super) fn investigate(options: InvestigateOptions) -> Result<u8, Failure> {
+    let subject = Subject::read(&options)?;
+    let config = configuration(&options, &subject)?;
+    let quiet = LoggingConfig { level: Level::Warn, format: Format::Text, ..config.logging };
+    install_logging(&config, Some(quiet), logging::Output::Stderr)?;
+    let location = match &options.state_dir {
+        Some(directory) => StoreLocation::in_directory(directory),
+        None => StoreLocation::Temporary,
+    };
+    let (incident, investigation, cluster) = runtime()?.block_on(run(config, &location, subject))?;
+    let text = match options.output {
+        Output::Json => {
+            let response = IncidentResponse::render(&investigation, incident.shape);
+            serde_json::to_string_pretty(&response).map_err(Failure::fault)? + "\n"
+        }
+        Output::Report => render(&incident, &investigation, cluster),
+    };
+    print(&text)?;
+    Ok(if investigation.review.is_some() { 3 } else { 0 })
+}
+
+/// The file's configuration when there is one, with the cluster that flags or the incident's folder name.
+fn configuration(options: &InvestigateOptions, subject: &Subject) -> Result<Config, Failure> {
+    let mut config = match &options.config {
+        Some(path) => Config::load(path)?,
+        None => Config::standalone(ClusterConfig::default()),
+    };
+    // The session belongs to this run alone.
+    config.audit.sink = AuditSink::Local;
+    let beside = || match (&options.config, subject) {
+        (None, Subject::Incident { bundle, .. }) => bundle.clone(),
+        _ => None,
+    };
+    if let Some(directory) = options.bundle.clone().or_else(beside) {
+        config.cluster.source = ClusterSource::Bundle;
+        config.cluster.bundle = Some(directory);
+    }
+    config.check().map_err(|reason| Failure::configuration(anyhow::anyhow!(reason)))?;
+    Ok(config)
+}
+
+async fn run(
+    config: Config,
+    location: &StoreLocation,
+    subject: Subject,
+) -> Result<(Incident, Investigation, report::Context), Failure> {
+    let core = Core::build(&config, location).await.map_err(|error| match error {
+        // The folder was named on the command line.
+        crate::app::AppError::Bundle(error) => Failure::bad_input(error),
+        error => error.into(),
+    })?;
+    let incident = subject.incident(core.cluster.as_ref()).await?;
+    let outcome = answer(&core.sessions, &incident).await;
+    let context = report::Context { cluster: core.cluster.description(), problems: Vec::new() };
+    if let Err(error) = core.store.close().await {
+        complain(&format!("warning: the state store did not close cleanly: {error}"));
+    }
+    outcome.map(|investigation| (incident, investigation, context))
+}
+
+/// Submits, shows progress, waits.
+async fn answer(sessions: &Sessions, incident: &Incident) -> Result<Investigation, Failure> {
+    let id = sessions.submit(incident.clone(), CALLER).await.map_err(Failure::fault)?;
+    let finished = tokio::select! {
+        finished = sessions.finished(id) => finished,
+        never = show_progress(sessions, id) => match never {},
+    };
+    let record = finished.map_err(Failure::fault)?;
+    let record = record.ok_or_else(|| Failure::fault(anyhow::anyhow!("the session was forgotten before it ended")))?;
+    match (record.state, record.result) {
+        (SessionState::Completed, Some(result)) => Ok((*result).clone()),
+        (_, _) => Err(Failure::fault(anyhow::anyhow!(record.error.unwrap_or_else(|| record.state.to_string())))),
+    }
+}
+
+/// One line on standard error per phase.
+async fn show_progress(sessions: &Sessions, id: SessionId) -> std::convert::Infallible {
+    let mut shown = "";
+    loop {
+        if let Ok(Some(record)) = sessions.get(&id.to_string()).await
+            && let Some(phase) = record.progress.filter(|phase| !phase.is_empty() && *phase != shown)
+        {
+            complain(&format!("… {phase}"));
+            shown = phase;
+        }
+        tokio::time::sleep(PROGRESS_INTERVAL).await;
+    }
+}
+
+fn render(incident: &Incident, investigation: &Investigation, context: report::Context) -> String {
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    report::render(incident, investigation, &context, report::Style { colour, columns: 100 })
+}

@@ -1,0 +1,205 @@
+//! The operator's configuration: one YAML file, strict keys, errors that name file, line and the nearest valid key.
+//!
+//! Each room owns its own section type; this module puts them together (operations §1.3, architecture §6).
+
+mod problem;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use problem::ConfigError;
+
+use crate::api::{CompatConfig, HttpConfig, ServerConfig};
+use crate::audit::{AuditConfig, AuditSink};
+use crate::auth::{AuthConfig, AuthMode};
+use crate::investigation::{EngineChoice, InvestigationConfig};
+use crate::llm::LlmConfig;
+use crate::sessions::SessionsConfig;
+use crate::store::StoreConfig;
+use crate::telemetry::logging::LoggingConfig;
+
+/// Largest configuration file read, in bytes.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The whole configuration. Absent sections take their documented defaults.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub logging: LoggingConfig,
+    pub server: ServerConfig,
+    pub http: HttpConfig,
+    pub compat: CompatConfig,
+    pub shutdown: ShutdownConfig,
+    pub session: SessionsConfig,
+    pub store: StoreConfig,
+    pub auth: AuthConfig,
+    pub cluster: ClusterConfig,
+    pub catalogue: CatalogueConfig,
+    pub investigation: InvestigationConfig,
+    pub audit: AuditConfig,
+    /// Absent: the analyser answers.
+    pub llm: Option<LlmConfig>,
+}
+
+impl Config {
+    /// Reads a file. Relative paths inside it are taken from the file's own folder.
+    ///
+    /// # Errors
+    /// Unreadable or oversized files, YAML errors, unknown keys, wrong types, contradictory values.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |reason: String| ConfigError::Unreadable { path: path.to_owned(), reason };
+        let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+        if size > FILE_BYTES_MAX {
+            return Err(unreadable(format!("{size} bytes, the most is {FILE_BYTES_MAX}")));
+        }
+        let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| unreadable("not UTF-8 text".to_owned()))?;
+        let mut config = Self::parse(&text, path)?;
+        config.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        config.check().map_err(|reason| ConfigError::Contradiction { path: path.to_owned(), reason })?;
+        Ok(config)
+    }
+
+    /// Everything on one machine: a recorded cluster, the compiled-in catalogue, the analyser, local audit, a token file.
+    /// What commands without a configuration file use.
+    pub fn standalone(cluster: ClusterConfig) -> Self {
+        Self {
+            cluster,
+            auth: AuthConfig { mode: AuthMode::Token, ..AuthConfig::default() },
+            audit: AuditConfig { sink: AuditSink::Local, ..AuditConfig::default() },
+            ..Self::default()
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        if text.trim().is_empty() {
+            return Err(ConfigError::Unreadable { path: path.to_owned(), reason: "the file is empty".to_owned() });
+        }
+        serde_saphyr::from_str(text).map_err(|error| ConfigError::invalid(path, &error))
+    }
+
+    fn resolve_paths(&mut self, folder: &Path) {
+        let mut own = vec![&mut self.cluster.bundle, &mut self.catalogue.directory, &mut self.auth.token_file];
+        own.extend(self.llm.as_mut().map(|llm| &mut llm.api_key_file));
+        for path in own.into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+    }
+
+    /// What is wrong with the values taken together, in one sentence naming the keys.
+    ///
+    /// # Errors
+    /// A value outside its range, or two that contradict each other.
+    pub fn check(&self) -> Result<(), String> {
+        self.session.check()?;
+        self.auth.check()?;
+        self.investigation.check()?;
+        self.shutdown.check()?;
+        if self.cluster.source == ClusterSource::Bundle && self.cluster.bundle.is_none() {
+            return Err("cluster.source is `bundle` but cluster.bundle names no folder".to_owned());
+        }
+        if self.investigation.engine == EngineChoice::Model && self.llm.is_none() {
+            return Err("investigation.engine is `model` but there is no `llm` section".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The address to listen on: loopback when callers come from a token file, unless `server.host` says otherwise.
+    pub fn host(&self) -> &str {
+        self.server.host.as_deref().unwrap_or(match self.auth.mode {
+            AuthMode::Token => "127.0.0.1",
+            AuthMode::Kubernetes => "0.0.0.0",
+        })
+    }
+}
+
+/// `shutdown`: how long each step of the drain may take.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShutdownConfig {
+    /// Keeps serving while endpoints propagate, seconds. Default 5; 0 on a laptop is fine.
+    pub endpoint_delay_seconds: u64,
+    /// Running investigations may finish, seconds. Default 30.
+    pub drain_seconds: u64,
+    /// Open connections and the store may finish, seconds. Default 10.
+    pub flush_seconds: u64,
+}
+
+impl Default for ShutdownConfig {
+    fn default() -> Self {
+        Self { endpoint_delay_seconds: 5, drain_seconds: 30, flush_seconds: 10 }
+    }
+}
+
+impl ShutdownConfig {
+    const SECONDS_MAX: u64 = 300;
+
+    fn check(&self) -> Result<(), String> {
+        let sum =
+            [self.drain_seconds, self.flush_seconds].into_iter().fold(self.endpoint_delay_seconds, u64::saturating_add);
+        if sum <= Self::SECONDS_MAX {
+            Ok(())
+        } else {
+            Err(format!(
+                "shutdown.endpoint_delay_seconds, drain_seconds and flush_seconds sum to {sum}, the most is 300"
+            ))
+        }
+    }
+}
+
+/// `cluster`: where objects are read from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClusterConfig {
+    /// `live` (default) or `bundle`.
+    pub source: ClusterSource,
+    /// Folder of a recorded bundle.
+    pub bundle: Option<PathBuf>,
+    /// Context of the kubeconfig; absent = its current one, or the pod's own ServiceAccount.
+    pub context: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClusterSource {
+    #[default]
+    Live,
+    Bundle,
+}
+
+impl ClusterSource {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Bundle => "bundle",
+        }
+    }
+}
+
+/// `catalogue`: where workflows come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CatalogueConfig {
+    /// `directory` (default): a folder of workflow YAML, or the compiled-in set when `directory` is absent.
+    pub source: CatalogueSource,
+    pub directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CatalogueSource {
+    #[default]
+    Directory,
+}
+
+impl CatalogueSource {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! The binary as an operator runs it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Nothing here takes long; a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The binary with a clean environment.
+pub(crate) fn holmesgpt() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holmesgpt-api"));
+    command.current_dir(root()).env_clear().env("HOME", "/nonexistent").env("PATH", "/usr/bin:/bin");
+    command
+}
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let output = holmesgpt().args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+/// `serve`, its log and its state directory.
+struct Service {
+    child: Child,
+    address: String,
+    log: mpsc::Receiver<String>,
+}
+
+impl Service {
+    /// Starts on a free port and waits for the line that tells it.
+    fn start(state: &Path, arguments: &[&str]) -> Self {
+        let mut child = holmesgpt()
+            .args(arguments)
+            .args(["--port", "0", "--state-dir", state.to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, log) = mpsc::channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut service = Self { child, address: String::new(), log };
+        let started = service.wait_for("service_started");
+        service.address = started["listen"].as_str().unwrap().to_owned();
+        service
+    }
+
+    /// Skips log records until the named event.
+    fn wait_for(&self, event: &str) -> Value {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no record {event}"));
+            let record: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a JSON record: {line}"));
+            if record["event"] == event {
+                return record;
+            }
+        }
+    }
+
+    fn terminate(&self) {
+        let kill = format!("kill -TERM {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    fn exit(mut self) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(began.elapsed() < PATIENCE, "the process does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A caller that knows the generated token.
+struct Caller {
+    client: reqwest::Client,
+    token: String,
+}
+
+impl Caller {
+    fn of(state: &Path) -> Self {
+        let file = std::fs::read_to_string(state.join("tokens")).unwrap();
+        let line = file.lines().find(|line| !line.starts_with('#')).unwrap();
+        let token = line.split_once(':').unwrap().1.to_owned();
+        Self { client: reqwest::Client::builder().no_proxy().build().unwrap(), token }
+    }
+
+    async fn get(&self, service: &Service, path: &str) -> (u16, String) {
+        let request = self.client.get(format!("http://{}{path}", service.address)).bearer_auth(&self.token);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    async fn json(&self, service: &Service, path: &str) -> (u16, Value) {
+        let (status, text) = self.get(service, path).await;
+        (status, serde_json::from_str(&text).unwrap())
+    }
+
+    async fn submit(&self, service: &Service, incident: &str) -> String {
+        let body = std::fs::read(root().join(incident)).unwrap();
+        let request = self.client.post(format!("http://{}/api/v1/incident/analyze", service.address));
+        let request = request.bearer_auth(&self.token).header("content-type", "application/json").body(body);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 202);
+        let accepted: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        accepted["session_id"].as_str().unwrap().to_owned()
+    }
+
+    async fn result(&self, service: &Service, session: &str) -> Value {
+        let path = format!("/api/v1/incident/session/{session}");
+        for _ in 0..600 {
+            let (status, record) = self.json(service, &path).await;
+            assert_eq!(status, 200, "{record}");
+            match record["status"].as_str().unwrap() {
+                "completed" => return self.json(service, &format!("{path}/result")).await.1,
+                "pending" | "investigating" => tokio::time::sleep(Duration::from_millis(100)).await,
+                other => panic!("{other}: {record}"),
+            }
+        }
+        panic!("the session does not end");
+    }
+}
+
+const STANDALONE: &[&str] = &["serve", "--config", "examples/standalone.yaml"];
+const INCIDENT: &str = "examples/oom-cart-api/incident.json";
+
+#[tokio::test]
+async fn an_incident_over_http_and_its_result_after_a_restart() {
+    let state = TempDir::new().unwrap();
+    let service = Service::start(state.path(), STANDALONE);
+    let caller = Caller::of(state.path());
+    assert_eq!(caller.get(&service, "/ready").await.0, 200);
+    let (session, result) = {
+        let session = caller.submit(&service, INCIDENT).await;
+        let result = caller.result(&service, &session).await;
+        (session, result)
+    };
+    assert_eq!(result["incident_id"], "aia-cart-api-7f3c");
+    let (_, metrics) = caller.get(&service, "/metrics").await;
+    assert!(metrics.contains("aiagent_sessions_completed_total{"), "{metrics}");
+    assert_eq!(caller.get(&service, "/docs").await.0, 200);
+    assert_eq!(caller.get(&service, "/openapi.json").await.0, 200);
+    service.terminate();
+    assert_eq!(service.exit().code(), Some(0));
+
+    let service = Service::start(state.path(), STANDALONE);
+    assert_eq!(caller.result(&service, &session).await, result);
+    service.terminate();
+    assert_eq!(service.exit().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_half_sent_request_does_not_hold_up_the_end() {
+    let state = TempDir::new().unwrap();
+    let service = Service::start(state.path(), STANDALONE);
+    let mut connection = TcpStream::connect(&service.address).unwrap();
+    connection.write_all(b"POST /api/v1/incident/analyze HTTP/1.1\r\nHost: x\r\nContent-Le").unwrap();
+    let caller = Caller::of(state.path());
+    assert_eq!(caller.get(&service, "/health").await.0, 200);
+    service.terminate();
+    service.wait_for("shutdown_complete");
+    assert_eq!(service.exit().code(), Some(0));
+    drop(connection);
+}
+
+#[test]
+fn two_services_do_not_share_a_state_directory() {
+    let state = TempDir::new().unwrap();
+    let _service = Service::start(state.path(), STANDALONE);
+    let state = state.path().to_str().unwrap();
+    let second = [STANDALONE, &["--port", "0", "--state-dir", state]].concat();
+    let (code, _, told) = run(&second);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("state.db"), "{told}");
+}
+
+#[test]
+fn a_bad_configuration_exits_64_with_file_line_and_the_nearest_key() {
+    let folder = TempDir::new().unwrap();
+    let path: PathBuf = folder.path().join("config.yaml");
+    let path = path.to_str().unwrap();
+    std::fs::write(path, "auth: {mode: token}\nserver:\n  prot: 9\n").unwrap();
+    for arguments in [&["serve", "--config", path][..], &["check-config", "--config", path], &["-config", path]] {
+        let (code, out, told) = run(arguments);
+        assert_eq!((code, out.as_str()), (64, ""), "{told}");
+        assert!(told.starts_with(&format!("error: {path}:3:3: unknown field `prot`")), "{told}");
+        assert!(told.contains("did you mean `port`?"), "{told}");
+    }
+    let (code, _, told) = run(&["serve"]);
+    assert_eq!(code, 64);
+    assert!(told.contains("--config FILE"), "{told}");
+    std::fs::write(path, "auth: {mode: token}\ncluster: {source: bundle, bundle: absent}\naudit: {sink: local}\n")
+        .unwrap();
+    let (code, _, told) =
+        run(&["serve", "--port", "0", "--state-dir", folder.path().to_str().unwrap(), "--config", path]);
+    assert_eq!(code, 64, "{told}");
+    assert!(told.contains("absent does not exist"), "{told}");
+}
+
+#[test]
+fn the_standalone_configuration_is_correct() {
+    let (code, out, told) = run(&["check-config", "--config", "examples/standalone.yaml"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(out.starts_with("examples/standalone.yaml: ok\n"), "{out}");
+    assert!(out.contains("bundle examples/oom-cart-api/bundle"), "{out}");
+}
+
+#[test]
+fn an_object_of_a_bundle_is_investigated_by_name() {
+    let bundle = ["--bundle", "examples/oom-cart-api/bundle", "--output", "json"];
+    let (code, out, told) = run(&[&["investigate", "deploy/cart-api", "-n", "checkout"][..], &bundle].concat());
+    assert!([0, 3].contains(&code), "{told}");
+    let result: Value = serde_json::from_str(&out).unwrap();
+    assert!(result["incident_id"].as_str().unwrap().starts_with("cli-"), "{result}");
+    assert!(told.contains("… root cause analysis"), "{told}");
+
+    let (code, _, told) = run(&[&["investigate", "deploy/cart-apl", "-n", "checkout"][..], &bundle].concat());
+    assert_eq!(code, 2);
+    assert!(told.contains("cart-apl"), "{told}");
+    let (code, _, told) = run(&[&["investigate", "gadget/cart-api", "-n", "checkout"][..], &bundle].concat());
+    assert_eq!(code, 2);
+    assert!(told.contains("kind \"gadget\" is not known here"), "{told}");
+}
+
+#[test]
+fn nonsense_on_the_command_line_is_answered_with_what_to_write() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["investigate", "absent.json"], "to investigate an object write KIND/NAME"),
+        (&["investigate", "Cargo.toml"], "Cargo.toml: "),
+        (&["investigate", INCIDENT, "--bundle", "absent"], "bundle absent does not exist"),
+        (&["investigate", INCIDENT, "--severity", "loud"], "is not one of critical, high"),
+        (&["investigate", "pod/x", "--output", "yaml"], "[possible values: report, json]"),
+        (&["sevre"], "a similar subcommand exists: 'serve'"),
+    ];
+    for (arguments, expected) in cases {
+        let (code, out, told) = run(arguments);
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {told}");
+        assert!(told.contains(expected), "{arguments:?}: {told}");
+    }
+    let (code, help, _) = run(&["--help"]);
+    assert_eq!(code, 0);
+    assert!(help.contains("Exit codes"), "{help}");
+    let (code, version, _) = run(&["--version"]);
+    assert_eq!(code, 0);
+    assert!(version.starts_with(concat!("holmesgpt-api ", env!("CARGO_PKG_VERSION"), " (")), "{version}");
+}
+
+#[test]
+fn a_healthcheck_tells_the_living_from_the_dead() {
+    let state = TempDir::new().unwrap();
+    let service = Service::start(state.path(), STANDALONE);
+    let url = format!("http://{}/health", service.address);
+    assert_eq!(run(&["healthcheck", "--url", &url]).0, 0);
+    assert_eq!(run(&["healthcheck", "--url", &format!("{url}/no")]).0, 1);
+    let port = service.address.rsplit(':').next().unwrap();
+    assert!(holmesgpt().arg("healthcheck").env("API_PORT", port).status().unwrap().success());
+    drop(service);
+    assert_eq!(run(&["healthcheck", "--url", &url]).0, 1);
+}
