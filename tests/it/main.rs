@@ -4,6 +4,7 @@
 mod house;
 mod http_contract;
 mod kubernetes_auth;
+mod malformed;
 mod process;
 mod service;
 mod sessions;
