@@ -16,6 +16,7 @@ macro_rules! families {
 families! {
     autoscaling,
     disruption_budget,
+    missing_config,
     network_policy,
     nodes,
     quota,
