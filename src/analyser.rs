@@ -18,6 +18,7 @@ pub mod rollouts;
 pub mod routing;
 pub mod scheduler;
 pub mod signatures;
+pub mod standing;
 #[cfg(test)]
 pub(crate) mod testing;
 

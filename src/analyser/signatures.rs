@@ -15,11 +15,14 @@ macro_rules! families {
 
 families! {
     autoscaling,
+    benign,
     disruption_budget,
+    healthy,
     missing_config,
     network_policy,
     nodes,
     quota,
+    recovered,
     rollout,
     scheduling,
     services,
