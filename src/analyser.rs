@@ -4,6 +4,7 @@
 //! I/O), every [`Signature`] turns the [`Observed`] snapshot into [`Finding`]s (pure), and `ranking` orders causes
 //! before symptoms (pure). A new fault family is one new file in `signatures/` and one word in its list.
 
+pub mod access;
 pub mod connections;
 pub mod draft;
 pub mod gather;

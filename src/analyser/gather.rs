@@ -122,6 +122,8 @@ impl<'a> Gatherer<'a> {
                     self.observed.add_incomplete(read.kind.name, namespace);
                     let what = read.plural_in();
                     self.observed.add_unavailable(format!("{what}: only the first {} were read", listed.items.len()));
+                } else if let Some(namespace) = namespace {
+                    self.observed.add_complete(read.kind.name, namespace);
                 }
                 listed.items.into_iter().for_each(|object| self.observed.add_object(object));
             }

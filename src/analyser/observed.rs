@@ -29,6 +29,8 @@ pub struct Observed {
     unavailable: Vec<String>,
     /// Kinds that were not, or not completely, read in a namespace (lower case; empty namespace: cluster-scoped).
     incomplete: BTreeSet<(String, String)>,
+    /// Kinds read on their own in a namespace that was not read in full (spelled like `incomplete`).
+    complete: BTreeSet<(String, String)>,
     /// Namespaces read in full; `None`: nothing is said about it (hand-made snapshots), which means all.
     read_namespaces: Option<BTreeSet<String>>,
 }
@@ -129,6 +131,7 @@ impl Observed {
             metrics: Vec::new(),
             unavailable: Vec::new(),
             incomplete: BTreeSet::new(),
+            complete: BTreeSet::new(),
             read_namespaces: None,
         }
     }
@@ -171,6 +174,11 @@ impl Observed {
         self.incomplete.insert((kind.to_ascii_lowercase(), namespace.unwrap_or_default().to_owned()));
     }
 
+    /// Notes that every object of a kind was read in a namespace, whatever else was read there.
+    pub fn add_complete(&mut self, kind: &str, namespace: &str) {
+        self.complete.insert((kind.to_ascii_lowercase(), namespace.to_owned()));
+    }
+
     /// Notes that a namespace was read in full, apart from what [`Observed::add_incomplete`] says.
     pub fn add_read_namespace(&mut self, namespace: &str) {
         self.read_namespaces.get_or_insert_default().insert(namespace.to_owned());
@@ -178,11 +186,12 @@ impl Observed {
 
     /// True when an object of this kind that is not here does not exist: every one of them was read.
     pub fn is_complete(&self, kind: &str, namespace: Option<&str>) -> bool {
+        let entry = (kind.to_ascii_lowercase(), namespace.unwrap_or_default().to_owned());
         let read = match (&self.read_namespaces, namespace) {
-            (Some(read), Some(namespace)) => read.contains(namespace),
+            (Some(read), Some(namespace)) => read.contains(namespace) || self.complete.contains(&entry),
             _ => true,
         };
-        read && !self.incomplete.contains(&(kind.to_ascii_lowercase(), namespace.unwrap_or_default().to_owned()))
+        read && !self.incomplete.contains(&entry)
     }
 
     pub fn unavailable(&self) -> &[String] {

@@ -22,6 +22,7 @@ families! {
     network_policy,
     nodes,
     quota,
+    rbac_denied,
     recovered,
     rollout,
     scheduling,

@@ -1,7 +1,10 @@
 //! Which kinds are read, where, and in which API versions.
 
+use std::collections::BTreeSet;
+
 use super::{Read, Relations, unwell_near};
 use crate::analyser::Observed;
+use crate::analyser::access::Request;
 use crate::analyser::connections::{Destination, failures_of, resolve};
 use crate::analyser::pods::STABLE_AFTER_MAX;
 
@@ -99,10 +102,8 @@ pub(super) fn on_demand(observed: &Observed) -> Vec<Read> {
     if unwell.iter().any(|pod| pod.condition_status("PodScheduled") == Some("False")) {
         wanted.push("Pod");
     }
-    let denied = |text: &str| text.contains("forbidden");
-    if observed.events().any(|event| denied(&event.message))
-        || observed.logs().any(|log| log.lines.iter().any(|line| denied(&line.text)))
-    {
+    let denied = denied(observed);
+    if !denied.is_empty() {
         wanted.extend(["ClusterRole", "ClusterRoleBinding"]);
     }
     let near = observed.of_kind("Pod").filter(|pod| relations.is_signal(&pod.reference()));
@@ -117,5 +118,22 @@ pub(super) fn on_demand(observed: &Observed) -> Vec<Read> {
     if unresolved {
         wanted.extend(["Service", "Pod"]);
     }
-    everywhere(&wanted)
+    let mut reads = everywhere(&wanted);
+    for namespace in denied.into_iter().filter_map(|request| request.namespace).collect::<BTreeSet<_>>() {
+        let local = KINDS.iter().filter(|kind| matches!(kind.name, "Role" | "RoleBinding"));
+        reads.extend(local.map(|kind| Read { kind, namespace: Some(namespace.clone()) }));
+    }
+    reads
 }
+
+/// What the API server refused, by logs and events; at most [`DENIED_MAX`].
+fn denied(observed: &Observed) -> Vec<Request> {
+    let events = observed.events().map(|event| event.message.as_str());
+    let lines = observed.logs().flat_map(|log| log.lines.iter().map(|line| line.text.as_str()));
+    let denied = events.chain(lines).filter(|text| text.contains("forbidden"));
+    let requests: BTreeSet<Request> = denied.filter_map(Request::parse).collect();
+    requests.into_iter().take(DENIED_MAX).collect()
+}
+
+/// Most different refused requests whose namespaces are looked into.
+const DENIED_MAX: usize = 16;
