@@ -87,7 +87,7 @@ fn bodies() -> Vec<(String, Vec<u8>)> {
             ));
         }
     }
-    let mut large = good.clone();
+    let mut large = good;
     large["description"] = Value::String("x".repeat(2 * 1024 * 1024));
     bodies.push(("2 MB".into(), large.to_string().into_bytes()));
     let odd: [(&str, &[u8]); 9] = [
