@@ -1,6 +1,7 @@
 //! The one integration-test binary.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+mod deploy;
 mod house;
 mod http_contract;
 mod kubernetes_auth;
