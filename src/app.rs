@@ -1,5 +1,5 @@
 //! The composition root: builds every singleton once, in dependency order, and takes them down again in a sequence one can
-//! read ([`drain`]).
+//! read (`drain`).
 //!
 //! [`Core`] is everything an investigation needs; `serve` and `investigate` run the same one. [`App`] adds the HTTP side.
 

@@ -1,4 +1,63 @@
 //! holmesgpt-api: finds out why something broke in Kubernetes and chooses the remediation.
+//!
+//! # Shape
+//!
+//! One process, one tokio runtime. An axum router's handlers share a few singletons behind `Arc`; every investigation is an
+//! owned task that fans out from them to the language model, Kubernetes and the stores. The work waits far more than it
+//! computes, so shared pools in one process are the right shape. The same binary is a command-line tool.
+//!
+//! # Map
+//!
+//! ```text
+//! main > cli > app > api > sessions > investigation > { analyser, tools } > enrichment > catalogue
+//!      > { cluster, audit, auth, llm } > { datastorage, store } > service_account
+//!      > { redaction, retry, telemetry } > domain
+//! ```
+//!
+//! A room may use what stands to its right and nothing else; rooms in one pair of braces do not know each other. `config`
+//! sits beside `app`. `tests/it/house.rs` reads the sources and fails on any other edge. Rooms the map names and this page
+//! does not list are not built yet.
+//!
+//! | Room | What lives there |
+//! |---|---|
+//! | [`cli`] | subcommands and the terminal report |
+//! | [`app`] | the composition root: every singleton is built once, in order; the way down |
+//! | [`config`] | one strict YAML file, put together from each room's own section |
+//! | [`api`] | routes, extractors, problem documents, `OpenAPI`; the only code that knows axum |
+//! | [`sessions`] | admission, one task per session, states, expiry, what a restart leaves |
+//! | [`investigation`] | the use case: from an incident to one complete outcome through the decision table |
+//! | [`analyser`] | diagnosis without a model: one file per fault family, then ranking |
+//! | [`enrichment`] | the owner that has to be changed |
+//! | [`catalogue`] | remediation workflows: matching, and why one is left out |
+//! | [`cluster`] | read-only Kubernetes: the live API or a recorded bundle |
+//! | [`llm`] | chat types, dialect codecs, one exchange with retries |
+//! | [`audit`] | what happened, in a store that survives a crash |
+//! | [`auth`] | who may call: token and access reviews, or a token file |
+//! | [`store`] | `SQLite`: schema, migrations, queries |
+//! | [`retry`], [`telemetry`] | backoff; logs and metrics |
+//! | [`domain`] | plain types: incident, object, evidence, finding, verdict |
+//!
+//! # The way of one incident
+//!
+//! 1. [`api`] parses the body into domain types; bad input ends there, as a problem document.
+//! 2. [`sessions`] stores the session before the 202 leaves, queues it and runs it as an owned task with a deadline.
+//! 3. [`investigation`] has the [`analyser`] gather what the signal's resource touches and rank what it finds. A configured
+//!    model investigates with the same evidence and read-only tools.
+//! 4. [`enrichment`] resolves the owner that has to be changed; [`catalogue`] says which workflows fit and why others do not;
+//!    the choice and its parameters are validated.
+//! 5. The decision table turns what happened into one complete outcome. Every exit goes through it.
+//! 6. The outcome and the terminal audit event are stored together; then watchers learn of it.
+//!
+//! # What never happens
+//!
+//! * Only `api` imports axum, only `cluster` and `auth` import `kube`, only `store` imports `sqlx`.
+//! * Codecs, prompts, the decision table, validation, signatures, redaction and retry do no I/O and take the time as an
+//!   argument.
+//! * No mutable `static`, no client made on first use: [`app`] builds everything.
+//! * No queue, cache, body, turn or tool output without a named bound with its unit.
+//! * No metric name outside `telemetry::metrics`, no mapping from an error to a status code outside `api::problem`.
+//! * No task without an owner: a tracker, a cancellation token, and a log line when it dies early.
+//! * No exit of the process outside `main`.
 
 pub mod analyser;
 pub mod api;

@@ -1,7 +1,7 @@
 //! The embedded database: what must survive the process. The only room with sqlx.
 //!
 //! SQLite in WAL mode with `synchronous=FULL`. One connection writes, owned by one task that commits whatever was queued
-//! while the previous commit waited for the disk ([`writer`]); a few others read. A write is answered after its commit,
+//! while the previous commit waited for the disk (`writer`); a few others read. A write is answered after its commit,
 //! never before, and happens entirely or not at all even if nobody waits for the answer any more. The process that owns
 //! the database holds a lock which dies with it; others may read beside it. Directories are made for the owner alone,
 //! files have mode 0600.
