@@ -45,6 +45,8 @@ fn key(kind: &str, namespace: Option<&str>, name: &str) -> Key {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     pub about: ResourceRef,
+    /// The container of the pod, when the event is about one: `involvedObject.fieldPath`.
+    pub container: Option<String>,
     /// `Normal` or `Warning`.
     pub kind: String,
     pub reason: String,
@@ -75,6 +77,7 @@ impl Event {
         Self {
             about: ResourceRef::namespaced(member("kind"), member("namespace"), member("name"))
                 .with_api_version(member("apiVersion")),
+            container: container_of(member("fieldPath")),
             kind: object.str_at("type").unwrap_or("Normal").to_owned(),
             reason: object.str_at("reason").unwrap_or_default().to_owned(),
             message: message.trim().to_owned(),
@@ -94,6 +97,12 @@ impl Event {
             ]),
         }
     }
+}
+
+/// The name in `spec.containers{name}` or `spec.initContainers{name}`.
+fn container_of(field_path: &str) -> Option<String> {
+    let (_, name) = field_path.split_once('{')?;
+    Some(name.strip_suffix('}')?.to_owned())
 }
 
 /// Log lines of one container instance.
