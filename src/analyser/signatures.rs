@@ -21,6 +21,7 @@ families! {
     missing_config,
     network_policy,
     nodes,
+    oom_kill,
     probes,
     quota,
     rbac_denied,
