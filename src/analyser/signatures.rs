@@ -18,6 +18,7 @@ families! {
     benign,
     disruption_budget,
     healthy,
+    image_pull,
     missing_config,
     network_policy,
     nodes,
