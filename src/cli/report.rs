@@ -81,11 +81,11 @@ fn root_cause(page: &mut Page, investigation: &Investigation) {
     let cause = &investigation.root_cause;
     page.heading("Root cause", BOLD);
     page.paragraph(INDENT, &cause.summary);
-    if investigation.analysis.trim() != cause.summary.trim() {
+    let analysis = investigation.analysis.trim();
+    let more = analysis.strip_prefix(cause.summary.trim()).unwrap_or(analysis).trim();
+    for paragraph in more.split("\n\n").filter(|paragraph| !paragraph.is_empty()) {
         page.text.push('\n');
-        for paragraph in investigation.analysis.split("\n\n") {
-            page.paragraph(INDENT, paragraph.trim());
-        }
+        page.paragraph(INDENT, paragraph.trim());
     }
     if cause.causal_chain.len() > 1 {
         page.heading("Cause chain", BOLD);
