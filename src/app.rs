@@ -28,6 +28,7 @@ use crate::audit::AuditTrail;
 use crate::auth::Authenticator;
 use crate::cluster::Cluster;
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
+use crate::cluster::live::{LiveCluster, LiveConfig};
 use crate::config::{ClusterConfig, ClusterSource, Config, ShutdownConfig};
 use crate::investigation::Investigator;
 use crate::sessions::{Sessions, SessionsParts};
@@ -84,7 +85,10 @@ async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppErr
         (ClusterSource::Bundle, None) => {
             Err(AppError::Configuration("cluster.source is `bundle` but cluster.bundle names no folder".to_owned()))
         }
-        (ClusterSource::Live, _) => Err(AppError::Configuration("cluster.source `live` is not built".to_owned())),
+        (ClusterSource::Live, _) => {
+            let live = LiveConfig { context: config.context.clone(), request_timeout: config.request_timeout() };
+            Ok(Arc::new(LiveCluster::build(&live).await?))
+        }
     }
 }
 
@@ -128,7 +132,7 @@ impl App {
         let stop_serving = CancellationToken::new();
         let server = serve(listener, router(state), ServeConfig::from(&config.server), stop_serving.clone())?;
         let stop_watching = CancellationToken::new();
-        watch::spawn(&core, &readiness, stop_watching.clone());
+        watch::spawn(&core, &readiness, config.cluster.source, stop_watching.clone());
         readiness.started();
         info!(
             event = "service_started",

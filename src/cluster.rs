@@ -4,6 +4,7 @@
 
 pub mod bundle;
 mod kinds;
+pub mod live;
 mod log_text;
 mod question;
 pub mod selector;
@@ -44,6 +45,11 @@ pub trait Cluster: Send + Sync + std::fmt::Debug {
 
     /// What this is, for reports: `bundle examples/oom/bundle`, `cluster https://…`.
     fn description(&self) -> String;
+
+    /// Whether the cluster can be asked at all: for readiness, cheap, changes nothing.
+    async fn probe(&self) -> Result<(), ClusterError> {
+        Ok(())
+    }
 
     /// Input that was skipped because it could not be read (bundles only): path and reason, bounded.
     fn problems(&self) -> Vec<String> {

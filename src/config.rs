@@ -5,6 +5,7 @@
 mod problem;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -96,9 +97,7 @@ impl Config {
         self.auth.check()?;
         self.investigation.check()?;
         self.shutdown.check()?;
-        if self.cluster.source == ClusterSource::Bundle && self.cluster.bundle.is_none() {
-            return Err("cluster.source is `bundle` but cluster.bundle names no folder".to_owned());
-        }
+        self.cluster.check()?;
         if self.investigation.engine == EngineChoice::Model && self.llm.is_none() {
             return Err("investigation.engine is `model` but there is no `llm` section".to_owned());
         }
@@ -149,7 +148,7 @@ impl ShutdownConfig {
 }
 
 /// `cluster`: where objects are read from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClusterConfig {
     /// `live` (default) or `bundle`.
@@ -158,6 +157,30 @@ pub struct ClusterConfig {
     pub bundle: Option<PathBuf>,
     /// Context of the kubeconfig; absent = its current one, or the pod's own ServiceAccount.
     pub context: Option<String>,
+    /// One request to the API server, seconds. Default 20, 1 to 120.
+    pub request_timeout_seconds: u64,
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self { source: ClusterSource::default(), bundle: None, context: None, request_timeout_seconds: 20 }
+    }
+}
+
+impl ClusterConfig {
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout_seconds)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.source == ClusterSource::Bundle && self.bundle.is_none() {
+            return Err("cluster.source is `bundle` but cluster.bundle names no folder".to_owned());
+        }
+        match self.request_timeout_seconds {
+            1..=120 => Ok(()),
+            seconds => Err(format!("cluster.request_timeout_seconds is {seconds}, it must be 1 to 120")),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]

@@ -3,6 +3,7 @@
 use crate::audit::AuditError;
 use crate::auth::AuthError;
 use crate::cluster::bundle::BundleError;
+use crate::cluster::live::LiveError;
 use crate::sessions::SessionsError;
 use crate::store::StoreError;
 use crate::telemetry::metrics::MetricsError;
@@ -15,6 +16,8 @@ pub enum AppError {
     Configuration(String),
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Live(#[from] LiveError),
     #[error("cannot listen on {address}")]
     Bind { address: String, source: std::io::Error },
     #[error("the listener failed")]
@@ -37,7 +40,7 @@ impl AppError {
     /// True when another configuration would help; false when the machine or a dependency has to.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Configuration(_) | Self::Bundle(_) | Self::Auth(_) => true,
+            Self::Configuration(_) | Self::Bundle(_) | Self::Live(_) | Self::Auth(_) => true,
             Self::Store(StoreError::Url { .. }) | Self::Audit(AuditError::SinkUnavailable) => true,
             Self::Bind { .. }
             | Self::Listener(_)
