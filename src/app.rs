@@ -11,7 +11,7 @@ mod watch;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,9 @@ use crate::sessions::{Sessions, SessionsParts};
 use crate::store::{Access, Store, StoreLocation};
 use crate::telemetry::metrics::Dependency;
 use crate::telemetry::{Build, Metrics};
+
+/// Least time between two discoveries of the cluster's kinds because of unknown names.
+const KINDS_MISS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Everything an investigation needs.
 #[derive(Debug)]
@@ -86,7 +89,12 @@ async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppErr
             Err(AppError::Configuration("cluster.source is `bundle` but cluster.bundle names no folder".to_owned()))
         }
         (ClusterSource::Live, _) => {
-            let live = LiveConfig { context: config.context.clone(), request_timeout: config.request_timeout() };
+            let live = LiveConfig {
+                kubeconfig: config.kubeconfig.clone(),
+                context: config.context.clone(),
+                request_timeout: config.request_timeout(),
+                kinds_miss_interval: KINDS_MISS_INTERVAL,
+            };
             Ok(Arc::new(LiveCluster::build(&live).await?))
         }
     }

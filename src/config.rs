@@ -81,7 +81,12 @@ impl Config {
     }
 
     fn resolve_paths(&mut self, folder: &Path) {
-        let mut own = vec![&mut self.cluster.bundle, &mut self.catalogue.directory, &mut self.auth.token_file];
+        let mut own = vec![
+            &mut self.cluster.bundle,
+            &mut self.cluster.kubeconfig,
+            &mut self.catalogue.directory,
+            &mut self.auth.token_file,
+        ];
         own.extend(self.llm.as_mut().map(|llm| &mut llm.api_key_file));
         for path in own.into_iter().flatten() {
             *path = folder.join(&*path);
@@ -155,6 +160,8 @@ pub struct ClusterConfig {
     pub source: ClusterSource,
     /// Folder of a recorded bundle.
     pub bundle: Option<PathBuf>,
+    /// Kubeconfig file; absent = where kubectl looks (KUBECONFIG, ~/.kube/config), else the pod's own ServiceAccount.
+    pub kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig; absent = its current one, or the pod's own ServiceAccount.
     pub context: Option<String>,
     /// One request to the API server, seconds. Default 20, 1 to 120.
@@ -163,7 +170,13 @@ pub struct ClusterConfig {
 
 impl Default for ClusterConfig {
     fn default() -> Self {
-        Self { source: ClusterSource::default(), bundle: None, context: None, request_timeout_seconds: 20 }
+        Self {
+            source: ClusterSource::default(),
+            bundle: None,
+            kubeconfig: None,
+            context: None,
+            request_timeout_seconds: 20,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The kubeconfig (`KUBECONFIG`, else `~/.kube/config`) says where it is, else the ServiceAccount of the pod this runs in.
 //! Only GET requests are sent. Kinds come from API discovery, asked once, kept for ten minutes and asked again when
-//! a name is unknown (at most every ten seconds): a CustomResourceDefinition created meanwhile is found.
+//! a name is unknown (not more often than `kinds_miss_interval`): a CustomResourceDefinition created meanwhile is found.
 //!
 //! Bounds: requests at a time, time and bytes of an answer, objects of a list, lines and bytes of a log. What exceeds them
 //! is cut and says so. Nothing is cached but the kinds: an investigation sees the cluster as it is when it asks.
@@ -13,12 +13,13 @@ mod logs;
 mod paths;
 mod transport;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use kube::config::KubeConfigOptions;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::Mutex;
 
 use self::listing::{Listing, as_object};
@@ -36,8 +37,6 @@ use crate::domain::{Object, ResourceRef};
 
 /// How long discovered kinds are used.
 const KINDS_FRESH_FOR: Duration = Duration::from_secs(600);
-/// Least time between two discoveries because of an unknown name.
-const KINDS_MISS_INTERVAL: Duration = Duration::from_secs(10);
 /// Largest single object, in bytes; the API server stores at most 1.5 MiB.
 const OBJECT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Groups tried for a name that several have.
@@ -46,10 +45,14 @@ const GROUPS_MAX: usize = 6;
 /// How to reach the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveConfig {
+    /// This kubeconfig file; `None` = where kubectl looks.
+    pub kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig; `None` = its current one, or the pod's ServiceAccount.
     pub context: Option<String>,
     /// For one request, with its second try.
     pub request_timeout: Duration,
+    /// Least time between two discoveries because of unknown names.
+    pub kinds_miss_interval: Duration,
 }
 
 /// No client could be made. Whether the cluster answers is another question.
@@ -72,6 +75,7 @@ pub struct LiveCluster {
     transport: Transport,
     address: String,
     kinds: Mutex<Option<Discovered>>,
+    kinds_miss_interval: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -86,20 +90,18 @@ impl LiveCluster {
     /// # Errors
     /// See [`LiveError`].
     pub async fn build(config: &LiveConfig) -> Result<Self, LiveError> {
-        let mut access = match &config.context {
-            None => kube::Config::infer().await.map_err(|cause| LiveError::Config(Box::new(cause)))?,
-            Some(context) => {
-                let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
-                let read = kube::Config::from_kubeconfig(&options).await;
-                read.map_err(|cause| LiveError::Context { context: context.clone(), source: Box::new(cause) })?
-            }
-        };
+        let mut access = access(config).await?;
         // Tries are counted by the transport, within one timeout.
         access.default_retry = false;
         access.connect_timeout = Some(config.request_timeout);
         let address = access.cluster_url.to_string().trim_end_matches('/').to_owned();
         let client = kube::Client::try_from(access).map_err(|cause| LiveError::Client(Box::new(cause)))?;
-        Ok(Self { transport: Transport::new(client, config.request_timeout), address, kinds: Mutex::new(None) })
+        Ok(Self {
+            transport: Transport::new(client, config.request_timeout),
+            address,
+            kinds: Mutex::new(None),
+            kinds_miss_interval: config.kinds_miss_interval,
+        })
     }
 
     /// The kinds, at most `age_max` old. One discovery at a time.
@@ -116,7 +118,7 @@ impl LiveCluster {
     /// Answers from the known kinds, and from fresh ones when a name is unknown.
     async fn with_kinds<T>(&self, answer: impl Fn(&KindIndex) -> Result<T, ClusterError>) -> Result<T, ClusterError> {
         match answer(self.kinds(KINDS_FRESH_FOR).await?.as_ref()) {
-            Err(ClusterError::UnknownKind { .. }) => answer(self.kinds(KINDS_MISS_INTERVAL).await?.as_ref()),
+            Err(ClusterError::UnknownKind { .. }) => answer(self.kinds(self.kinds_miss_interval).await?.as_ref()),
             answered => answered,
         }
     }
@@ -138,6 +140,24 @@ impl LiveCluster {
         fields: FieldSelector,
     ) -> Result<ObjectList, ClusterError> {
         Listing { kind, namespace, labels: None, fields, limit: LIST_OBJECTS_MAX }.read(&self.transport).await
+    }
+}
+
+/// Where the API server is and who asks.
+async fn access(config: &LiveConfig) -> Result<kube::Config, LiveError> {
+    let options = KubeConfigOptions { context: config.context.clone(), ..KubeConfigOptions::default() };
+    let unusable = |cause| match &config.context {
+        Some(context) => LiveError::Context { context: context.clone(), source: cause },
+        None => LiveError::Config(cause),
+    };
+    match (&config.kubeconfig, &config.context) {
+        (Some(path), _) => {
+            let file = Kubeconfig::read_from(path).map_err(|cause| LiveError::Config(Box::new(cause)))?;
+            let read = kube::Config::from_custom_kubeconfig(file, &options).await;
+            read.map_err(|cause| unusable(Box::new(cause)))
+        }
+        (None, Some(_)) => kube::Config::from_kubeconfig(&options).await.map_err(|cause| unusable(Box::new(cause))),
+        (None, None) => kube::Config::infer().await.map_err(|cause| unusable(Box::new(cause))),
     }
 }
 

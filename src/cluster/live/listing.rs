@@ -133,7 +133,8 @@ impl Listing<'_> {
     }
 }
 
-/// An object as `kubectl get` prints it: with its kind, which items of lists lack, and without the field managers.
+/// An object as `kubectl get --show-managed-fields` prints it: with its kind, which items of lists lack. Of the field
+/// managers the sets of fields go, half of an object's bytes; who wrote when stays.
 pub(super) fn as_object(value: Value, kind: &ApiKind) -> Option<Object> {
     let Value::Object(mut members) = value else { return None };
     let mut whole = Map::new();
@@ -143,8 +144,9 @@ pub(super) fn as_object(value: Value, kind: &ApiKind) -> Option<Object> {
     };
     whole.insert("apiVersion".to_owned(), own(&mut members, "apiVersion", &kind.api_version));
     whole.insert("kind".to_owned(), own(&mut members, "kind", &kind.kind));
-    if let Some(metadata) = members.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.shift_remove("managedFields");
+    let managers = members.get_mut("metadata").and_then(|metadata| metadata.get_mut("managedFields"));
+    for manager in managers.and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+        manager.shift_remove("fieldsV1");
     }
     whole.extend(members);
     Object::new(Value::Object(whole))
@@ -171,9 +173,11 @@ mod tests {
 
     #[test]
     fn items_become_whole_objects() {
-        let item = json!({"metadata": {"name": "a", "managedFields": [1]}, "spec": {}});
+        let item =
+            json!({"metadata": {"name": "a", "managedFields": [{"manager": "helm", "fieldsV1": {}}]}, "spec": {}});
         let object = as_object(item, &pods()).unwrap();
-        let expected = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {}});
+        let metadata = json!({"name": "a", "managedFields": [{"manager": "helm"}]});
+        let expected = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {}});
         assert_eq!(object.value().to_string(), expected.to_string());
         assert_eq!(as_object(json!({"metadata": {}}), &pods()), None);
         assert_eq!(as_object(json!(7), &pods()), None);

@@ -1,0 +1,3 @@
+//! Small servers that stand in for what the service talks to.
+
+pub(crate) mod apiserver;
