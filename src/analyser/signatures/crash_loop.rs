@@ -78,7 +78,7 @@ impl<'a> Crash<'a> {
             self.ended.exit_code.to_string(),
         );
         let mut evidence = vec![exit, self.container.status_evidence("restartCount", "how often it was started again")];
-        evidence.extend(self.last_words.as_ref().map(LastWords::evidence));
+        evidence.extend(self.last_words.iter().flat_map(LastWords::evidence));
         if !self.ended.message.is_empty() {
             let path = format!("{}.message", self.ended.path);
             evidence.push(Evidence::field("its termination message", self.pod().reference(), path, self.ended.message));

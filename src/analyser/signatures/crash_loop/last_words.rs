@@ -30,8 +30,13 @@ pub(super) enum Says {
 pub(super) struct LastWords<'a> {
     pub(super) says: Says,
     log: &'a PodLog,
-    pub(super) line: &'a LogLine,
+    line: &'a LogLine,
+    /// Further lines of the same kind, newest first.
+    others: Vec<&'a LogLine>,
 }
+
+/// Further lines quoted as evidence.
+const OTHERS_MAX: usize = 2;
 
 impl<'a> LastWords<'a> {
     /// Of the log of the instance that ended. Connections first: what follows them in a log is mostly their echo;
@@ -49,12 +54,17 @@ impl<'a> LastWords<'a> {
     fn of_log(log: &'a PodLog) -> Option<Self> {
         let read = |(from_end, line): (usize, &'a LogLine)| Some((rank(&says(&line.text, from_end)?), from_end, line));
         let lines = log.lines.iter().rev().filter(|line| !line.text.trim().is_empty()).take(LINES_MAX);
-        let (_, from_end, line) = lines.enumerate().filter_map(read).min_by_key(|(rank, from_end, _)| (*rank, *from_end))?;
-        Some(Self { says: says(&line.text, from_end)?, log, line })
+        let mut telling: Vec<_> = lines.enumerate().filter_map(read).collect();
+        telling.sort_by_key(|(rank, from_end, _)| (*rank, *from_end));
+        let (best, from_end, line) = telling.first().copied()?;
+        let alike = telling.iter().skip(1).filter(|(rank, ..)| *rank == best).take(OTHERS_MAX);
+        let others = alike.map(|(_, _, line)| *line).collect();
+        Some(Self { says: says(&line.text, from_end)?, log, line, others })
     }
 
-    pub(super) fn evidence(&self) -> Evidence {
-        self.log.evidence(self.line, "what the program said before it ended")
+    pub(super) fn evidence(&self) -> Vec<Evidence> {
+        let others = self.others.iter().map(|line| self.log.evidence(line, "and shortly before"));
+        std::iter::once(self.log.evidence(self.line, "what the program said before it ended")).chain(others).collect()
     }
 
     /// The line without its time, short enough for a sentence.
