@@ -1,6 +1,20 @@
-//! Remediation workflows: what exists, what fits an incident, what its parameters must look like.
+//! Remediation workflows: what exists, what fits an incident, what its parameters must look like (workflow-files).
+
+mod built_in;
+mod definition;
+mod directory;
+mod lint;
+mod matching;
+pub mod parameters;
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::Value;
+
+pub use directory::{DirectoryCatalogue, Problem};
+pub use parameters::Parameter;
 
 use crate::domain::{Incident, ResourceRef};
 
@@ -29,6 +43,8 @@ pub struct MatchContext {
     pub priority: String,
     /// The root owner of the remediation target once known, else the signal resource.
     pub component: Option<ResourceRef>,
+    /// Never excludes; raises the rank of workflows that name the same value.
+    pub custom_labels: BTreeMap<String, Vec<String>>,
 }
 
 impl MatchContext {
@@ -38,6 +54,7 @@ impl MatchContext {
             environment: incident.environment.clone(),
             priority: incident.priority.clone(),
             component,
+            custom_labels: incident.custom_labels.clone(),
         }
     }
 }
@@ -46,21 +63,77 @@ impl MatchContext {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActionType {
     pub name: String,
+    pub description: Description,
+    /// How many workflows of this type fit.
+    pub workflows: usize,
+}
+
+/// What a workflow or action type is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    pub what: String,
+    pub when_to_use: String,
+    #[serde(default)]
+    pub when_not_to_use: String,
+    #[serde(default)]
+    pub preconditions: String,
 }
 
 /// A workflow of the catalogue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workflow {
+    /// UUID; the same content has the same id everywhere.
     pub id: String,
     pub name: String,
+    /// Semantic version.
+    pub version: String,
     pub action_type: String,
+    pub description: Description,
+    pub labels: Labels,
+    pub detected_labels: BTreeMap<String, String>,
+    pub custom_labels: BTreeMap<String, String>,
+    pub execution: Execution,
+    pub parameters: Vec<Parameter>,
+    pub rollback_parameters: Vec<Parameter>,
+}
+
+/// What a workflow is made for. `*` stands for everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    pub severity: Vec<String>,
+    pub environment: Vec<String>,
+    pub component: Vec<String>,
+    pub priority: Vec<String>,
+    pub cluster: Vec<String>,
+}
+
+/// How a workflow is run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Execution {
+    /// `tekton`, `job` or `ansible`.
+    pub engine: String,
+    /// OCI reference.
+    pub bundle: Option<String>,
+    pub bundle_digest: Option<String>,
+    pub service_account: Option<String>,
+    pub engine_config: Option<Value>,
 }
 
 /// Outcome of matching one action type.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Candidates {
+    /// Best first.
     pub matching: Vec<Workflow>,
-    pub excluded: Vec<(Workflow, Vec<String>)>,
+    pub excluded: Vec<Excluded>,
+}
+
+/// A workflow that does not fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Excluded {
+    pub workflow: Workflow,
+    /// One for each filter that failed: `environment: for staging, not production`.
+    pub reasons: Vec<String>,
 }
 
 /// Why the catalogue could not answer.

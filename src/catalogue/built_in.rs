@@ -1,0 +1,38 @@
+//! The workflow files of `examples/catalogue`, compiled in.
+
+/// File names and texts.
+pub(super) const FILES: &[(&str, &str)] = &[
+    ("action-types.yaml", include_str!("../../examples/catalogue/action-types.yaml")),
+    ("adjust-probe.yaml", include_str!("../../examples/catalogue/adjust-probe.yaml")),
+    ("allow-network-traffic.yaml", include_str!("../../examples/catalogue/allow-network-traffic.yaml")),
+    ("cleanup-node.yaml", include_str!("../../examples/catalogue/cleanup-node.yaml")),
+    ("cordon-node.yaml", include_str!("../../examples/catalogue/cordon-node.yaml")),
+    ("disable-failing-webhook.yaml", include_str!("../../examples/catalogue/disable-failing-webhook.yaml")),
+    ("drain-node.yaml", include_str!("../../examples/catalogue/drain-node.yaml")),
+    (
+        "expand-persistent-volume-claim.yaml",
+        include_str!("../../examples/catalogue/expand-persistent-volume-claim.yaml"),
+    ),
+    ("fix-scheduling-constraints.yaml", include_str!("../../examples/catalogue/fix-scheduling-constraints.yaml")),
+    ("fix-service-port.yaml", include_str!("../../examples/catalogue/fix-service-port.yaml")),
+    ("fix-service-selector.yaml", include_str!("../../examples/catalogue/fix-service-selector.yaml")),
+    ("fix-storage-class.yaml", include_str!("../../examples/catalogue/fix-storage-class.yaml")),
+    ("grant-rbac-permission.yaml", include_str!("../../examples/catalogue/grant-rbac-permission.yaml")),
+    ("increase-cpu-limits.yaml", include_str!("../../examples/catalogue/increase-cpu-limits.yaml")),
+    ("increase-hpa-max-replicas.yaml", include_str!("../../examples/catalogue/increase-hpa-max-replicas.yaml")),
+    ("increase-memory-limits.yaml", include_str!("../../examples/catalogue/increase-memory-limits.yaml")),
+    ("increase-memory-limits-batch.yaml", include_str!("../../examples/catalogue/increase-memory-limits-batch.yaml")),
+    ("increase-resource-quota.yaml", include_str!("../../examples/catalogue/increase-resource-quota.yaml")),
+    ("pause-rollout.yaml", include_str!("../../examples/catalogue/pause-rollout.yaml")),
+    ("reduce-resource-requests.yaml", include_str!("../../examples/catalogue/reduce-resource-requests.yaml")),
+    ("refresh-image-pull-secret.yaml", include_str!("../../examples/catalogue/refresh-image-pull-secret.yaml")),
+    ("relax-pod-disruption-budget.yaml", include_str!("../../examples/catalogue/relax-pod-disruption-budget.yaml")),
+    ("remove-taint.yaml", include_str!("../../examples/catalogue/remove-taint.yaml")),
+    ("renew-certificate.yaml", include_str!("../../examples/catalogue/renew-certificate.yaml")),
+    ("restart-workload.yaml", include_str!("../../examples/catalogue/restart-workload.yaml")),
+    ("restart-workload-at-once.yaml", include_str!("../../examples/catalogue/restart-workload-at-once.yaml")),
+    ("restore-configuration.yaml", include_str!("../../examples/catalogue/restore-configuration.yaml")),
+    ("rollback-workload.yaml", include_str!("../../examples/catalogue/rollback-workload.yaml")),
+    ("scale-replicas.yaml", include_str!("../../examples/catalogue/scale-replicas.yaml")),
+    ("uncordon-node.yaml", include_str!("../../examples/catalogue/uncordon-node.yaml")),
+];
