@@ -26,10 +26,11 @@ use crate::analyser::{Analyser, GatherLimits};
 use crate::api::{AppState, ConfigSummary, LlmSummary, Readiness, ServeConfig, ServerHandle, router, serve};
 use crate::audit::AuditTrail;
 use crate::auth::Authenticator;
+use crate::catalogue::{Catalogue, CatalogueError, DirectoryCatalogue};
 use crate::cluster::Cluster;
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
 use crate::cluster::live::{LiveCluster, LiveConfig};
-use crate::config::{ClusterConfig, ClusterSource, Config, ShutdownConfig};
+use crate::config::{CatalogueConfig, ClusterConfig, ClusterSource, Config, ShutdownConfig};
 use crate::investigation::Investigator;
 use crate::sessions::{Sessions, SessionsParts};
 use crate::store::{Access, Store, StoreLocation};
@@ -56,7 +57,9 @@ impl Core {
     pub async fn build(config: &Config, location: &StoreLocation) -> Result<Self, AppError> {
         let metrics = Metrics::build()?;
         let cluster = open_cluster(&config.cluster).await?;
-        let investigator = Investigator::new(Arc::clone(&cluster), Analyser::new(GatherLimits::default()));
+        let catalogue = open_catalogue(&config.catalogue).await?;
+        let analyser = Analyser::new(GatherLimits::default());
+        let investigator = Investigator::new(Arc::clone(&cluster), analyser, catalogue);
         let store = Store::open(location, Access::Serve).await?;
         let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
         let parts = SessionsParts {
@@ -97,6 +100,28 @@ async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppErr
             };
             Ok(Arc::new(LiveCluster::build(&live).await?))
         }
+    }
+}
+
+/// The catalogue the configuration names. What is wrong with single files is logged.
+async fn open_catalogue(config: &CatalogueConfig) -> Result<Arc<dyn Catalogue>, AppError> {
+    let config = config.clone();
+    let opened = tokio::task::spawn_blocking(move || catalogue(&config)).await;
+    let catalogue = opened.map_err(|_| AppError::Panicked("reading the catalogue"))??;
+    for problem in catalogue.problems() {
+        tracing::warn!(event = "catalogue_problem", problem = %problem, "odd or broken workflow file");
+    }
+    Ok(Arc::new(catalogue))
+}
+
+/// Reads the catalogue the configuration names; blocks on files.
+///
+/// # Errors
+/// When the directory cannot be read or holds no workflow.
+pub fn catalogue(config: &CatalogueConfig) -> Result<DirectoryCatalogue, CatalogueError> {
+    match &config.directory {
+        Some(directory) => DirectoryCatalogue::open(directory),
+        None => Ok(DirectoryCatalogue::built_in()),
     }
 }
 

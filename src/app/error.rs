@@ -2,6 +2,7 @@
 
 use crate::audit::AuditError;
 use crate::auth::AuthError;
+use crate::catalogue::CatalogueError;
 use crate::cluster::bundle::BundleError;
 use crate::cluster::live::LiveError;
 use crate::sessions::SessionsError;
@@ -18,6 +19,8 @@ pub enum AppError {
     Bundle(#[from] BundleError),
     #[error(transparent)]
     Live(#[from] LiveError),
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
     #[error("cannot listen on {address}")]
     Bind { address: String, source: std::io::Error },
     #[error("the listener failed")]
@@ -40,7 +43,7 @@ impl AppError {
     /// True when another configuration would help; false when the machine or a dependency has to.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Configuration(_) | Self::Bundle(_) | Self::Live(_) | Self::Auth(_) => true,
+            Self::Configuration(_) | Self::Catalogue(_) | Self::Bundle(_) | Self::Live(_) | Self::Auth(_) => true,
             Self::Store(StoreError::Url { .. }) | Self::Audit(AuditError::SinkUnavailable) => true,
             Self::Bind { .. }
             | Self::Listener(_)

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::arguments::CheckConfigOptions;
 use super::{Failure, configuration_file, print};
-use crate::app::location;
+use crate::app::{catalogue, location};
+use crate::catalogue::{Catalogue as _, DirectoryCatalogue};
 use crate::config::{ClusterSource, Config};
 use crate::llm::Llm;
 use crate::store::StoreLocation;
@@ -24,15 +25,19 @@ pub(super) fn check_config(options: &CheckConfigOptions) -> Result<u8, Failure> 
             directory.display()
         )));
     }
+    let catalogue = catalogue(&config.catalogue).map_err(Failure::configuration)?;
     let mut text = format!("{}: ok\n", path.display());
-    for (name, value) in facts(&config, &location) {
+    for (name, value) in facts(&config, &location, &catalogue) {
         let _ = writeln!(text, "  {name:<10} {value}");
+    }
+    for problem in catalogue.problems() {
+        let _ = writeln!(text, "  warning: catalogue {problem}");
     }
     print(&text)
 }
 
 /// What would run, without secrets.
-fn facts(config: &Config, location: &StoreLocation) -> Vec<(&'static str, String)> {
+fn facts(config: &Config, location: &StoreLocation, catalogue: &DirectoryCatalogue) -> Vec<(&'static str, String)> {
     let place = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let model = config.llm.as_ref().map(|llm| format!("{} {}", llm.provider.as_str(), llm.model));
     let store = match location {
@@ -43,10 +48,11 @@ fn facts(config: &Config, location: &StoreLocation) -> Vec<(&'static str, String
         ClusterSource::Live => config.cluster.context.clone().unwrap_or_else(|| "current context".to_owned()),
         ClusterSource::Bundle => place(&config.cluster.bundle).unwrap_or_default(),
     };
+    let (workflows, action_types) = catalogue.counts();
     vec![
         ("listen", format!("{}:{}", config.host(), config.server.port)),
         ("cluster", format!("{} {cluster}", config.cluster.source.as_str())),
-        ("catalogue", place(&config.catalogue.directory).unwrap_or_else(|| "built-in".to_owned())),
+        ("catalogue", format!("{}: {workflows} workflows, {action_types} action types", catalogue.description())),
         ("engine", config.investigation.engine.as_str().to_owned()),
         ("model", model.unwrap_or_else(|| "none: the analyser answers".to_owned())),
         ("store", store),

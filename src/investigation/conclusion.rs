@@ -4,19 +4,27 @@ use jiff::Timestamp;
 
 use super::decision::{Facts, decide};
 use super::outcome::Outcome;
+use super::selection::Selection;
 use crate::analyser::Diagnosis;
 use crate::domain::{Disposition, Engine, Evidence, Finding, Incident, Investigation, RootCause};
 
 /// "Resolved" below this confidence counts as inconclusive.
 const RESOLVED_BAND: f64 = 0.7;
 
-/// Applies the decision table to the analyser's best finding.
-pub(super) fn conclude(incident: &Incident, diagnosis: &Diagnosis, completed_at: Timestamp) -> Investigation {
+/// Applies the decision table to the analyser's best finding and the workflow chosen for it.
+pub(super) fn conclude(
+    incident: &Incident,
+    diagnosis: &Diagnosis,
+    selection: Selection,
+    completed_at: Timestamp,
+) -> Investigation {
     let top = diagnosis.top();
     let facts = Facts {
         outcome: top.map_or(Outcome::Inconclusive, |finding| outcome(finding.disposition)),
         confidence: diagnosis.confidence,
         resolved_band: RESOLVED_BAND,
+        workflow: selection.facts(),
+        catalogue_problem: selection.catalogue_problem,
         ..Facts::default()
     };
     let decision = decide(&facts);
@@ -25,16 +33,16 @@ pub(super) fn conclude(incident: &Incident, diagnosis: &Diagnosis, completed_at:
         incident_id: incident.incident_id.clone(),
         analysis: analysis(diagnosis, &root_cause.summary),
         root_cause,
-        selected_workflow: None,
-        confidence: two_decimals(confidence(top, diagnosis).max(decision.confidence_min)),
+        selected_workflow: selection.selected.filter(|_| decision.keep_workflow),
+        confidence: two_decimals(diagnosis.confidence.max(decision.confidence_min)),
         completed_at,
         review: decision.review,
         actionable: decision.actionable,
         warnings: decision.warnings,
-        alternatives: Vec::new(),
-        validation_attempts: Vec::new(),
+        alternatives: selection.alternatives,
+        validation_attempts: selection.attempts,
         engine: Engine::Analyser { because: None },
-        excluded: Vec::new(),
+        excluded: selection.excluded,
         not_checked: diagnosis.not_checked.clone(),
     }
 }
@@ -44,15 +52,6 @@ fn outcome(disposition: Disposition) -> Outcome {
         Disposition::Act | Disposition::Escalate => Outcome::None,
         Disposition::Resolved => Outcome::Resolved,
         Disposition::NotActionable => Outcome::NotActionable,
-    }
-}
-
-/// Without a workflow a high confidence would read as "resolved" to a consumer: what needs action keeps 0.0
-/// (http-api §5.1 row 5).
-fn confidence(top: Option<&Finding>, diagnosis: &Diagnosis) -> f64 {
-    match top.map(|finding| finding.disposition) {
-        Some(Disposition::Resolved | Disposition::NotActionable) => diagnosis.confidence,
-        _ => 0.0,
     }
 }
 
