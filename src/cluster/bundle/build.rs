@@ -14,7 +14,7 @@ use super::limits::BundleLimits;
 use super::observed::{last_seen, newest_time};
 use super::parse::{Notation, ParseError, parse};
 use super::problems::Problems;
-use super::split::{Document, Format, Items, Piece, split};
+use super::split::{Document, Format, Items, Piece, Split, split, split_yaml};
 use super::walk::FoundFile;
 use crate::cluster::kinds::group_and_version;
 use crate::domain::object::{at, text, text_map};
@@ -118,12 +118,7 @@ impl<'a> Builder<'a> {
         if self.full {
             return;
         }
-        let opened = File::open(&found.path).and_then(|file| Ok((file.try_clone()?, file)));
-        let taken_apart = opened.and_then(|(reader, file)| {
-            let room = self.limits.objects_max.saturating_sub(self.entries.len());
-            Ok((split(BufReader::with_capacity(READ_BYTES, reader), room)?, file))
-        });
-        match taken_apart {
+        match self.take_apart(found) {
             Ok((split, file)) => {
                 let mut source = Source { id, shown: &found.shown, file };
                 if let Some(problem) = &split.problem {
@@ -133,6 +128,23 @@ impl<'a> Builder<'a> {
             }
             Err(error) => self.problems.add(&found.shown, format_args!("cannot be read: {}", error.kind())),
         }
+    }
+
+    fn take_apart(&self, found: &FoundFile) -> std::io::Result<(Split, File)> {
+        let room = self.limits.objects_max.saturating_sub(self.entries.len());
+        let mut file = File::open(&found.path)?;
+        let mut divided = split(BufReader::with_capacity(READ_BYTES, file.try_clone()?), room)?;
+        let is_json = |piece: &Piece| {
+            let small = piece.bytes <= self.limits.object_bytes_max;
+            small
+                && read_piece(&mut file, piece.start, piece.bytes)
+                    .is_ok_and(|text| parse(Notation::Json, &text).is_ok())
+        };
+        if !found.shown.ends_with(".json") && divided.is_only_like_json(is_json) {
+            file.seek(SeekFrom::Start(0))?;
+            divided = split_yaml(BufReader::with_capacity(READ_BYTES, file.try_clone()?), room)?;
+        }
+        Ok((divided, file))
     }
 
     fn document(&mut self, source: &mut Source<'_>, document: &Document) {

@@ -73,6 +73,22 @@ pub(super) struct Split {
     pub(super) problem: Option<SplitProblem>,
 }
 
+impl Split {
+    /// Whether what was taken for JSON must be something else; `is_json` tells of a piece that it is.
+    pub(super) fn is_only_like_json(&self, is_json: impl FnOnce(&Piece) -> bool) -> bool {
+        let separated = self.problem.as_ref().is_some_and(|problem| problem.reason == json::NOT_A_VALUE);
+        let first = match self.documents.first() {
+            Some(Document { format: Format::Yaml, .. }) => return false,
+            Some(Document { items: Items::Member(items) | Items::Sequence(items), whole, .. }) => {
+                Some(items.first().unwrap_or(whole))
+            }
+            Some(document) => Some(&document.whole),
+            None => None,
+        };
+        separated || first.is_some_and(|piece| !is_json(piece))
+    }
+}
+
 /// Takes a file apart, at most `pieces_max` pieces. The format is told by the first character, not by the file's name.
 ///
 /// # Errors
@@ -82,6 +98,15 @@ pub(super) fn split(mut reader: impl BufRead, pieces_max: usize) -> io::Result<S
         (b'{' | b'[', preamble) => json::split(reader, preamble, pieces_max),
         (_, preamble) => yaml::split(reader, preamble, pieces_max),
     }
+}
+
+/// Takes a file apart as YAML whatever its first character: it may be in flow style, `{kind: Pod, …}`.
+///
+/// # Errors
+/// Only those of the reader.
+pub(super) fn split_yaml(mut reader: impl BufRead, pieces_max: usize) -> io::Result<Split> {
+    let (_, preamble) = first_character(&mut reader)?;
+    yaml::split(reader, preamble, pieces_max)
 }
 
 /// White space (and a byte order mark) before the first character, already consumed.

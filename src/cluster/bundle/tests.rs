@@ -99,14 +99,20 @@ async fn every_way_of_printing_objects_is_read() {
         ("nested.json", &nested.to_string()),
         ("multi.yml", "kind: Pod\napiVersion: v1\nmetadata: {name: m1, namespace: a}\n---\nkind: Pod\napiVersion: v1\nmetadata: {name: m2, namespace: a}\n"),
         ("aliased.yaml", "kind: List\nitems:\n- kind: Pod\n  apiVersion: v1\n  metadata: {name: al1, namespace: a, labels: &l {app: al}}\n- kind: Pod\n  apiVersion: v1\n  metadata: {name: al2, namespace: a, labels: *l}\n"),
+        ("flow.yaml", "{kind: Pod, apiVersion: v1, metadata: {name: flow, namespace: a}}\n"),
+        ("flow-list.yml", "# by a tool\n{kind: List, items: [{kind: Pod, apiVersion: v1, metadata: {name: fl1, namespace: a}},\n  {kind: Pod, apiVersion: v1, metadata: {name: fl2, namespace: a}}]}\n"),
+        ("flow-sequence.yaml", "[{kind: Pod, apiVersion: v1, metadata: {name: fs, namespace: a}}]\n"),
+        ("json-documents.yaml", "{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"metadata\": {\"name\": \"j1\", \"namespace\": \"a\"}}\n---\n{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"metadata\": {\"name\": \"j2\", \"namespace\": \"a\"}}\n"),
+        ("json.yaml", &json!({"kind": "List", "items": [pod("a", "jl")]}).to_string()),
         ("README.md", "not an object"),
     ])
     .open();
     assert_eq!(bundle.problems(), Vec::<String>::new());
-    let expected = ["al1", "al2", "beside", "m1", "m2", "nested", "single", "typed"];
+    let expected =
+        ["al1", "al2", "beside", "fl1", "fl2", "flow", "fs", "j1", "j2", "jl", "m1", "m2", "nested", "single", "typed"];
     let expected: Vec<String> = expected.iter().map(|name| format!("a/{name}")).collect();
     assert_eq!(names(&bundle, ListQuery::kind("pods").in_namespace(Some("a"))).await, expected);
-    assert_eq!(bundle.object_count(), 11);
+    assert_eq!(bundle.object_count(), 18);
     let typed = bundle.get(&reference("Pod", "a", "typed")).await.unwrap();
     assert_eq!((typed.kind(), typed.api_version()), ("Pod", "v1"), "a typed list lends its items kind and version");
     assert_eq!(bundle.get(&reference("pod", "a", "nested")).await.unwrap().name(), "nested");

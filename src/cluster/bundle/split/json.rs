@@ -10,6 +10,9 @@ const TYPED_LEVELS_MAX: usize = 256;
 /// Longest key or value remembered at the outermost level, in bytes.
 const WORD_BYTES_MAX: usize = 256;
 
+/// Something stands where a value or nothing should.
+pub(super) const NOT_A_VALUE: &str = "expected { or [";
+
 /// Takes apart one JSON value after another.
 pub(super) fn split(mut reader: impl BufRead, preamble: Preamble, pieces_max: usize) -> io::Result<Split> {
     let mut scanner = Scanner::new(preamble, pieces_max);
@@ -98,7 +101,7 @@ impl Scanner {
             }
             b'{' | b'[' => return self.open(byte),
             b'}' | b']' => return self.close(byte),
-            _ if self.depth == 0 => return Err("expected { or ["),
+            _ if self.depth == 0 => return Err(NOT_A_VALUE),
             b':' if self.depth == 1 => self.expect = Expect::Value,
             b',' if self.depth == 1 => self.expect = Expect::Key,
             _ => {}
@@ -172,7 +175,7 @@ impl Scanner {
 
     fn close(&mut self, byte: u8) -> Result<(), &'static str> {
         if self.depth == 0 {
-            return Err("expected { or [");
+            return Err(NOT_A_VALUE);
         }
         self.depth -= 1;
         if self.depth < TYPED_LEVELS_MAX {

@@ -114,6 +114,10 @@ impl Splitter {
             (self.in_items, self.item_indent) = (true, Some(indent));
             self.document.items = Items::Sequence(Vec::new());
         }
+        if !self.has_content && matches!(content.first(), Some(b'{' | b'[')) {
+            // Flow style: there may be items, only a parse finds them.
+            self.document.items = Items::Unknown;
+        }
         self.has_content = true;
         if self.in_items { self.line_in_items(indent, dash, content) } else { self.line_outside(indent, content) }
     }
