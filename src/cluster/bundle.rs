@@ -125,7 +125,9 @@ impl BundleCluster {
             if let Role::Log(key) = file.role {
                 match logs::newest_stamp(&file.path) {
                     Ok(stamp) => builder.saw_time(stamp),
-                    Err(error) => builder.problems().add(&file.shown, format_args!("cannot be read: {}", error.kind())),
+                    Err(error) => builder
+                        .problems()
+                        .add(&file.shown, format_args!("cannot be read ({}); check its permissions", error.kind())),
                 }
                 builder.saw_namespace(&key.namespace);
                 logs.insert(key, file.path);

@@ -126,7 +126,9 @@ impl<'a> Builder<'a> {
                 }
                 split.documents.iter().for_each(|document| self.document(&mut source, document));
             }
-            Err(error) => self.problems.add(&found.shown, format_args!("cannot be read: {}", error.kind())),
+            Err(error) => self
+                .problems
+                .add(&found.shown, format_args!("cannot be read ({}); check its permissions", error.kind())),
         }
     }
 
@@ -211,7 +213,7 @@ impl<'a> Builder<'a> {
 
     fn report(&mut self, source: &Source<'_>, piece: &Piece, error: &ParseError) {
         let line = piece.line + error.line.unwrap_or(1).saturating_sub(1);
-        self.problems.add_at(source.shown, line, &error.reason);
+        self.problems.add_at(source.shown, line, format_args!("{}; mend or record this object again", error.reason));
     }
 
     fn read(
@@ -223,10 +225,16 @@ impl<'a> Builder<'a> {
     ) -> Result<Value, ParseError> {
         let plain = |reason: String| ParseError { line: None, reason: reason.into(), needs_context: false };
         if piece.bytes > bytes_max {
-            return Err(plain(format!("{} bytes in one piece; at most {bytes_max} are read", piece.bytes)));
+            return Err(plain(format!(
+                "{} bytes in one object, at most {bytes_max} are read; shorten it or leave it out",
+                piece.bytes
+            )));
         }
         let bytes = read_piece(&mut source.file, piece.start, piece.bytes);
-        parse(notation, &bytes.map_err(|error| plain(format!("cannot be read: {}", error.kind())))?)
+        parse(
+            notation,
+            &bytes.map_err(|error| plain(format!("cannot be read ({}); check its permissions", error.kind())))?,
+        )
     }
 
     /// Indexes a parsed value: an object, or a list of values.
@@ -241,7 +249,11 @@ impl<'a> Builder<'a> {
     ) {
         if let Some((items, header)) = list_items(value) {
             if path.len() >= LIST_DEPTH_MAX {
-                return self.problems.add_at(source.shown, piece.line, "lists nested too deep");
+                return self.problems.add_at(
+                    source.shown,
+                    piece.line,
+                    "lists inside lists, too deep; record plain lists",
+                );
             }
             for (position, item) in (0_u32..).zip(items) {
                 path.push(position);
@@ -265,11 +277,14 @@ impl<'a> Builder<'a> {
 
     fn object(&mut self, value: &Value, header: &Header, location: Location) -> Result<(), &'static str> {
         if self.entries.len() >= self.limits.objects_max {
-            let reason = "more objects than are read; the rest is skipped";
+            let reason = "more objects than are read, the rest is skipped; record fewer kinds or namespaces";
             return if std::mem::replace(&mut self.full, true) { Ok(()) } else { Err(reason) };
         }
-        let kind = non_empty(text(value, "kind")).or(header.kind.as_deref()).ok_or("an object without kind")?;
-        let name = non_empty(text(value, "metadata.name")).ok_or("an object without metadata.name")?;
+        let kind = non_empty(text(value, "kind"))
+            .or(header.kind.as_deref())
+            .ok_or("an object without kind; record it with kubectl get -o yaml, or remove the file")?;
+        let name = non_empty(text(value, "metadata.name"))
+            .ok_or("an object without metadata.name; record it with kubectl get -o yaml, or remove the file")?;
         let given = non_empty(text(value, "apiVersion")).or(header.api_version.as_deref());
         let api_version = given.or_else(|| self.seen.usual_api_version(kind)).unwrap_or_default().to_owned();
         let namespace = non_empty(text(value, "metadata.namespace"));

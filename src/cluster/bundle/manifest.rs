@@ -29,7 +29,7 @@ pub(super) fn read(file: &FoundFile, problems: &mut Problems) -> Read {
     let bytes = match std::fs::read(&file.path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            problems.add(&file.shown, format_args!("cannot be read: {}", error.kind()));
+            problems.add(&file.shown, format_args!("cannot be read ({}); check its permissions", error.kind()));
             return Read::Manifest(BundleManifest::default());
         }
     };
@@ -37,7 +37,11 @@ pub(super) fn read(file: &FoundFile, problems: &mut Problems) -> Read {
         Ok(value) if value.get("kind").is_some() => Read::Object,
         Ok(value) => Read::Manifest(manifest(&value, &file.shown, problems)),
         Err(error) => {
-            problems.add_at(&file.shown, error.line.unwrap_or(1), error.reason);
+            problems.add_at(
+                &file.shown,
+                error.line.unwrap_or(1),
+                format_args!("{}; the manifest is ignored, mend it", error.reason),
+            );
             Read::Manifest(BundleManifest::default())
         }
     }
@@ -50,7 +54,7 @@ fn manifest(value: &Value, shown: &str, problems: &mut Problems) -> BundleManife
         Some(captured_at) => {
             let time = captured_at.as_str().and_then(|text| text.parse().ok());
             if time.is_none() {
-                problems.add(shown, "capturedAt is not an RFC 3339 time");
+                problems.add(shown, "capturedAt is not an RFC 3339 time; write it like 2026-05-04T10:00:00Z");
             }
             time
         }

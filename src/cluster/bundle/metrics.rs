@@ -72,18 +72,22 @@ impl Metrics {
         let bytes = match std::fs::read(&file.path) {
             Ok(bytes) => bytes,
             Err(error) => {
-                problems.add(&file.shown, format_args!("cannot be read: {}", error.kind()));
+                problems.add(&file.shown, format_args!("cannot be read ({}); check its permissions", error.kind()));
                 return None;
             }
         };
         let answer = match serde_json::from_slice::<Answer<'_>>(&bytes) {
             Ok(answer) if answer.status == "success" => answer,
             Ok(_) => {
-                problems.add(&file.shown, "an answer of Prometheus that is not a success");
+                problems.add(&file.shown, "Prometheus answered with an error; ask it again");
                 return None;
             }
             Err(error) => {
-                problems.add_at(&file.shown, error.line() as u64, "not an answer of Prometheus");
+                problems.add_at(
+                    &file.shown,
+                    error.line() as u64,
+                    "not an answer of Prometheus to query_range; save the whole JSON answer",
+                );
                 return None;
             }
         };
@@ -93,7 +97,10 @@ impl Metrics {
         let mut newest = None;
         for raw in answer.data.result {
             if self.series.len() >= limits.series_max {
-                problems.add(&file.shown, format_args!("more than {} series; the rest is not read", limits.series_max));
+                problems.add(
+                    &file.shown,
+                    format_args!("more than {} series, the rest is not read; ask for fewer", limits.series_max),
+                );
                 break;
             }
             match index_series(raw, &bytes, number, stem) {
@@ -101,7 +108,10 @@ impl Metrics {
                     self.series.push(entry);
                     newest = newest.max(last);
                 }
-                None => problems.add(&file.shown, "a series that cannot be read"),
+                None => problems.add(
+                    &file.shown,
+                    "a series without labels or points as Prometheus prints them; save its answer unchanged",
+                ),
             }
         }
         newest

@@ -77,7 +77,9 @@ fn yaml(text: &str) -> Result<Value, ParseError> {
 }
 
 fn yaml_reason(error: &serde_saphyr::Error) -> Cow<'static, str> {
-    error.to_string().into()
+    // The place is told with the line of the file.
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned().into()
 }
 
 /// Kubernetes reads YAML 1.1: `yes` is true, `0644` is octal. Repeated keys: the last one counts, as in JSON.

@@ -5,7 +5,7 @@ use std::fmt::Display;
 /// Longest reason kept, in characters.
 const REASON_CHARS_MAX: usize = 300;
 
-/// A bounded list of `path[ line n]: reason`.
+/// A bounded list of `path[ line n]: what is wrong; how to mend it`.
 #[derive(Debug, Clone)]
 pub(super) struct Problems {
     reported: Vec<String>,
@@ -38,7 +38,7 @@ impl Problems {
     pub(super) fn texts(&self) -> Vec<String> {
         let mut texts = self.reported.clone();
         if self.more > 0 {
-            texts.push(format!("{} more problems", self.more));
+            texts.push(format!("{} more problems; mend these first", self.more));
         }
         texts
     }

@@ -282,7 +282,7 @@ async fn logs_are_found_by_pod_and_container() {
     assert!(shown(query("two", Some("../../two/a"), false)).await.is_err());
     assert_eq!(bundle.namespaces().await.unwrap(), ["shop"]);
     assert_eq!(bundle.now().to_string(), "2026-01-01T00:00:05.5Z");
-    assert_eq!(bundle.problems(), ["logs/stray.log: expected logs/<namespace>/<pod>/<container>.log"]);
+    assert_eq!(bundle.problems(), ["logs/stray.log: not read; name it logs/<namespace>/<pod>/<container>.log"]);
 }
 
 #[tokio::test]
@@ -293,7 +293,10 @@ async fn the_manifest_sets_the_time() {
     assert_eq!(bundle.manifest().cluster.as_deref(), Some("prod"));
     assert!(bundle.description().starts_with("bundle /"));
     let wrong = recorded(&[("bundle.yaml", "capturedAt: yesterday\n"), ("pods.yaml", PODS_YAML)]).open();
-    assert_eq!(wrong.problems(), ["bundle.yaml: capturedAt is not an RFC 3339 time"]);
+    assert_eq!(
+        wrong.problems(),
+        ["bundle.yaml: capturedAt is not an RFC 3339 time; write it like 2026-05-04T10:00:00Z"]
+    );
     let object = recorded(&[("bundle.yaml", "kind: Pod\napiVersion: v1\nmetadata: {name: p, namespace: n}\n")]).open();
     assert_eq!(object.object_count(), 1);
 }
@@ -349,11 +352,11 @@ async fn links_that_leave_the_bundle_are_not_followed() {
     assert_eq!(
         opened.problems(),
         [
-            "a.json: is a link that leads out of the bundle; not followed",
-            "b: is a link that leads out of the bundle; not followed",
-            "dangling.yaml: cannot be opened: entity not found",
-            "logs/shop/web-1/main.log: is a link that leads out of the bundle; not followed",
-            "pipe.yaml: is not a regular file; not opened",
+            "a.json: a link that leads out of the bundle is not followed; copy its target in",
+            "b: a link that leads out of the bundle is not followed; copy its target in",
+            "dangling.yaml: cannot be opened (entity not found); mend the link or its permissions",
+            "logs/shop/web-1/main.log: a link that leads out of the bundle is not followed; copy its target in",
+            "pipe.yaml: not a regular file; remove it",
         ]
     );
 }
@@ -389,10 +392,10 @@ async fn bounds_skip_and_report() {
     assert_eq!((objects, problems.len()), (20, 2), "{problems:?}");
     let (objects, problems) =
         open(&[("p.json", &many), ("1/2/3/p.json", &many)], limits(|limits| limits.directory_depth_max = 2));
-    assert_eq!((objects, problems), (20, vec!["1/2/3: more than 2 directories deep; not read".to_owned()]));
+    assert_eq!((objects, problems), (20, vec!["1/2/3: more than 2 directories deep; move it up".to_owned()]));
     let broken: String = "{\"kind\": }\n".repeat(10);
     let (_, problems) = open(&[("p.json", &many), ("q.json", &broken)], limits(|limits| limits.problems_max = 3));
-    assert_eq!((problems.len(), problems[3].as_str()), (4, "7 more problems"));
+    assert_eq!((problems.len(), problems[3].as_str()), (4, "7 more problems; mend these first"));
 }
 
 #[tokio::test]

@@ -67,7 +67,11 @@ impl Walk<'_> {
         let shown = if names.is_empty() { ".".to_owned() } else { names.join("/") };
         let entries = match fs::read_dir(directory) {
             Ok(entries) => entries,
-            Err(error) => return self.problems.add(&shown, format_args!("cannot be listed: {}", error.kind())),
+            Err(error) => {
+                return self
+                    .problems
+                    .add(&shown, format_args!("cannot be listed ({}); check its permissions", error.kind()));
+            }
         };
         let room = self.limits.files_max.saturating_sub(self.looked_at).saturating_add(1);
         let names_here = entries.filter_map(Result::ok).take(room).map(|entry| entry.file_name());
@@ -75,7 +79,8 @@ impl Walk<'_> {
         names_here.sort();
         for name in names_here {
             let Some(name) = name.to_str() else {
-                self.problems.add(&shown, format_args!("{} has a name that is not UTF-8", name.to_string_lossy()));
+                self.problems
+                    .add(&shown, format_args!("{} has a name that is not UTF-8; rename it", name.to_string_lossy()));
                 continue;
             };
             if name.starts_with('.') {
@@ -83,9 +88,13 @@ impl Walk<'_> {
             }
             self.looked_at += 1;
             if self.looked_at > self.limits.files_max {
-                return self
-                    .problems
-                    .add(&shown, format_args!("more than {} files; the rest is not read", self.limits.files_max));
+                return self.problems.add(
+                    &shown,
+                    format_args!(
+                        "more than {} files, the rest is not read; put more objects in a file",
+                        self.limits.files_max
+                    ),
+                );
             }
             names.push(name.to_owned());
             self.entry(&directory.join(name), names);
@@ -97,23 +106,32 @@ impl Walk<'_> {
         let shown = names.join("/");
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
-            Err(error) => return self.problems.add(&shown, format_args!("cannot be opened: {}", error.kind())),
+            Err(error) => {
+                return self.problems.add(
+                    &shown,
+                    format_args!("cannot be opened ({}); mend the link or its permissions", error.kind()),
+                );
+            }
         };
         if !real.starts_with(self.root) {
-            return self.problems.add(&shown, "is a link that leads out of the bundle; not followed");
+            return self
+                .problems
+                .add(&shown, "a link that leads out of the bundle is not followed; copy its target in");
         }
         match fs::metadata(&real) {
             Ok(metadata) if metadata.is_dir() => self.enter(real, &shown, names),
             Ok(metadata) if metadata.is_file() => self.file(real, shown, &metadata, names),
-            Ok(_) => self.problems.add(&shown, "is not a regular file; not opened"),
-            Err(error) => self.problems.add(&shown, format_args!("cannot be opened: {}", error.kind())),
+            Ok(_) => self.problems.add(&shown, "not a regular file; remove it"),
+            Err(error) => self
+                .problems
+                .add(&shown, format_args!("cannot be opened ({}); mend the link or its permissions", error.kind())),
         }
     }
 
     fn enter(&mut self, real: PathBuf, shown: &str, names: &mut Vec<String>) {
         if names.len() > self.limits.directory_depth_max {
             let depth = self.limits.directory_depth_max;
-            return self.problems.add(shown, format_args!("more than {depth} directories deep; not read"));
+            return self.problems.add(shown, format_args!("more than {depth} directories deep; move it up"));
         }
         if self.seen.insert(real.clone()) {
             self.directory(&real, names);
@@ -133,7 +151,9 @@ impl Walk<'_> {
             Role::Objects | Role::Log(_) => self.limits.file_bytes_max,
         };
         if bytes > bytes_max {
-            return self.problems.add(&shown, format_args!("{bytes} bytes; at most {bytes_max} are read"));
+            return self
+                .problems
+                .add(&shown, format_args!("{bytes} bytes, at most {bytes_max} are read; divide or shorten it"));
         }
         if role == Role::Objects {
             if !self.seen.insert(path.clone()) {
@@ -141,7 +161,10 @@ impl Walk<'_> {
             }
             self.object_bytes = self.object_bytes.saturating_add(bytes);
             if self.object_bytes > self.limits.bundle_bytes_max {
-                return self.problems.add(&shown, "the bundle's object files are too large together; not read");
+                return self.problems.add(
+                    &shown,
+                    "the object files are too large together, this one is not read; record fewer kinds or namespaces",
+                );
             }
         }
         self.files.push(FoundFile { path, shown, bytes, modified: metadata.modified().ok(), role });
@@ -156,7 +179,7 @@ fn role(names: &[String]) -> Result<Option<Role>, &'static str> {
     match names.as_slice() {
         ["bundle.yaml" | "bundle.yml" | "bundle.json"] => Ok(Some(Role::Manifest)),
         ["logs", namespace, pod, file] if extension == "log" => Ok(log_key(namespace, pod, file).map(Role::Log)),
-        ["logs", ..] if extension == "log" => Err("expected logs/<namespace>/<pod>/<container>.log"),
+        ["logs", ..] if extension == "log" => Err("not read; name it logs/<namespace>/<pod>/<container>.log"),
         ["logs", _, ..] => Ok(None),
         ["metrics", _, ..] => Ok((extension == "json").then_some(Role::Metrics)),
         _ => Ok(matches!(extension.as_str(), "yaml" | "yml" | "json").then_some(Role::Objects)),

@@ -23,7 +23,13 @@ fn series_are_found_by_name_and_labels() {
         {"metric":{"pod":"e"}}
     ]}}"#;
     let (metrics, problems, newest, _directory) = indexed(text);
-    assert_eq!(problems, vec!["metrics/memory.json: a series that cannot be read"; 2]);
+    assert_eq!(
+        problems,
+        vec![
+            "metrics/memory.json: a series without labels or points as Prometheus prints them; save its answer unchanged";
+            2
+        ]
+    );
     assert_eq!(newest.unwrap().to_string(), "2023-11-14T22:18:20.5Z");
     let query = |name: Option<&str>, labels: &[(&str, &str)]| {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -43,7 +49,7 @@ fn series_are_found_by_name_and_labels() {
 #[test]
 fn other_answers_are_problems() {
     for (text, problem) in [
-        (r#"{"status":"error","data":{"result":[]}}"#, "an answer of Prometheus that is not a success"),
+        (r#"{"status":"error","data":{"result":[]}}"#, "Prometheus answered with an error; ask it again"),
         ("{}", "line 1: not an answer of Prometheus"),
         ("", "not an answer of Prometheus"),
         ("\n\n[1]", "line 3: not an answer of Prometheus"),

@@ -11,7 +11,7 @@ const TYPED_LEVELS_MAX: usize = 256;
 const WORD_BYTES_MAX: usize = 256;
 
 /// Something stands where a value or nothing should.
-pub(super) const NOT_A_VALUE: &str = "expected { or [";
+pub(super) const NOT_A_VALUE: &str = "not a JSON value; keep objects or lists alone in a .json file";
 
 /// Takes apart one JSON value after another.
 pub(super) fn split(mut reader: impl BufRead, preamble: Preamble, pieces_max: usize) -> io::Result<Split> {
@@ -30,7 +30,7 @@ pub(super) fn split(mut reader: impl BufRead, preamble: Preamble, pieces_max: us
         }
         reader.consume(taken);
     }
-    let cut = (scanner.depth > 0).then_some("ends in the middle of a value");
+    let cut = (scanner.depth > 0).then_some("ends in the middle of a value; record the file again");
     Ok(scanner.finish(cut))
 }
 
@@ -160,7 +160,7 @@ impl Scanner {
             level if byte == b'{' && self.element_level == Some(level) => {
                 self.pieces += 1;
                 if self.pieces > self.pieces_max {
-                    return Err("too many objects; the rest is not read");
+                    return Err("more objects than are read, the rest is skipped; record fewer kinds or namespaces");
                 }
                 self.element = Some(here);
             }
@@ -181,7 +181,7 @@ impl Scanner {
         if self.depth < TYPED_LEVELS_MAX {
             let opened = self.brackets.pop();
             if !matches!((opened, byte), (Some(b'{'), b'}') | (Some(b'['), b']')) {
-                return Err("closing bracket that does not fit; the rest is not read");
+                return Err("closing bracket that does not fit, the rest is not read; record the file again");
             }
         }
         if self.element_level == Some(self.depth) {

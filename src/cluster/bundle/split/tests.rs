@@ -50,7 +50,7 @@ fn json_that_breaks_off_keeps_its_complete_items() {
     let text = "{\"items\": [\n{\"a\": 1},\n{\"b\": {}},\n{\"c\": [1, 2";
     assert_eq!(texts(text), ["{\"a\": 1}", "{\"b\": {}}"]);
     let problem = taken_apart(text).problem.unwrap();
-    assert_eq!((problem.line, problem.reason), (4, "ends in the middle of a value"));
+    assert_eq!((problem.line, problem.reason), (4, "ends in the middle of a value; record the file again"));
     assert_eq!(texts("{\"kind\": \"Pod\", \"metadata\": {"), Vec::<&str>::new(), "half an object is none");
     for wrong in ["{]", "{}}", "{\"a\":1} tail", "[{\"a\":1}}"] {
         assert!(taken_apart(wrong).problem.is_some(), "{wrong}");
@@ -128,7 +128,10 @@ fn the_number_of_pieces_is_bounded() {
     let yaml = "- a: 1\n".repeat(50);
     for text in [json, yaml] {
         let split = split(text.as_bytes(), 10).unwrap();
-        assert_eq!(split.problem.map(|problem| problem.reason), Some("too many objects; the rest is not read"));
+        assert_eq!(
+            split.problem.map(|problem| problem.reason),
+            Some("more objects than are read, the rest is skipped; record fewer kinds or namespaces")
+        );
         let Items::Sequence(items) = &split.documents[0].items else { panic!() };
         assert_eq!(items.len(), 10);
     }

@@ -181,7 +181,7 @@ impl Splitter {
         self.end_item();
         self.pieces += 1;
         if self.pieces > self.pieces_max {
-            return Err("too many objects; the rest is not read");
+            return Err("more objects than are read, the rest is skipped; record fewer kinds or namespaces");
         }
         let item = Piece { start: self.offset, bytes: 0, line: self.line };
         if let Some(items) = self.items_mut() {
