@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod deploy;
+mod examples;
 mod house;
 mod http_contract;
 mod kubernetes_auth;
