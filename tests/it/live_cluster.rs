@@ -297,3 +297,56 @@ async fn investigate_answers_the_same_for_a_cluster_as_for_its_bundle() {
         assert!(server.requests().len() < 200, "{name}: {} requests", server.requests().len());
     }
 }
+
+/// The recipe of `docs/bundle.md`.
+fn recipe() -> String {
+    let text = std::fs::read_to_string(root().join("docs/bundle.md")).unwrap();
+    let start = text.find("#!/bin/sh").unwrap();
+    text[start..].split("```").next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_recorded_by_the_documented_recipe_is_like_the_cluster() {
+    if std::process::Command::new("kubectl").args(["version", "--client"]).output().is_err() {
+        eprintln!("not checked: there is no kubectl on this machine");
+        return;
+    }
+    let original = open(&example("oom-cart-api"));
+    let server = ApiServer::serve(&example("oom-cart-api")).await;
+    let metadata = json!({ "name": "db", "namespace": "checkout" });
+    server.add(json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata,
+        "data": { "password": "aHVudGVyMg==", "tls.crt": "cHVibGlj" } }));
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("record-bundle.sh");
+    std::fs::write(&script, recipe()).unwrap();
+    let bundle = folder.path().join("bundle");
+    let mut command = std::process::Command::new("sh");
+    command.arg(&script).args(["checkout", "monitoring"]).env("OUT", &bundle);
+    command.env("KUBECONFIG", server.kubeconfig()).env("HOME", folder.path());
+    let done = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+
+    let skipped = std::fs::read_to_string(bundle.join("skipped.txt")).unwrap_or_default();
+    eprintln!("{skipped}");
+    let recorded = open(&bundle);
+    assert_eq!(recorded.problems(), Vec::<String>::new());
+    assert_eq!(recorded.manifest().cluster.as_deref(), Some("stub"));
+    for kind in ["pods", "deployments", "events", "services", "configmaps"] {
+        let query = ListQuery::kind(kind).in_namespace(Some("checkout"));
+        let (ours, theirs) = (recorded.list(&query).await.unwrap(), original.list(&query).await.unwrap());
+        assert_eq!(values(&ours.items), values(&theirs.items), "{kind}");
+    }
+    let secret = recorded.get(&ResourceRef::namespaced("Secret", "checkout", "db")).await.unwrap();
+    assert_eq!(secret.value()["data"], json!({ "password": "UkVEQUNURUQ=", "tls.crt": "cHVibGlj" }));
+    let files = |bundle: &Path| {
+        let pods = std::fs::read_dir(bundle.join("logs/checkout")).unwrap();
+        let files = pods.flat_map(|pod| std::fs::read_dir(pod.unwrap().path()).unwrap());
+        let mut files: Vec<_> = files
+            .map(|file| file.unwrap())
+            .map(|file| (file.file_name(), std::fs::read(file.path()).unwrap()))
+            .collect();
+        files.sort();
+        files
+    };
+    assert_eq!(files(&bundle), files(&example("oom-cart-api")));
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use axum::Json;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use holmesgpt_api::cluster::selector::{FieldSelector, LabelSelector};
 use holmesgpt_api::domain::Object;
@@ -97,7 +98,11 @@ impl Recorded {
 
     pub(super) fn answer(&self, segments: &[&str], query: &BTreeMap<String, String>, aggregated: bool) -> Response {
         if let Some(document) = discovery::answer(&self.kinds, segments, aggregated) {
-            return Json(document).into_response();
+            // Clients believe the content type, not the body.
+            let aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+            let plain = "application/json";
+            let content_type = if document["kind"] == "APIGroupDiscoveryList" { aggregated } else { plain };
+            return ([(CONTENT_TYPE, content_type)], document.to_string()).into_response();
         }
         let (version, rest) = match segments {
             ["api", version, rest @ ..] => ((*version).to_owned(), rest),
