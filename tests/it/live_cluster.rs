@@ -11,7 +11,7 @@ use holmesgpt_api::cluster::{Cluster, ClusterError, LOG_BYTES_MAX, ListQuery, Lo
 use holmesgpt_api::domain::{Object, ResourceRef};
 use serde_json::{Value, json};
 
-use crate::process::{holmesgpt, root};
+use crate::process::{Service, holmesgpt, root};
 use crate::stubs::apiserver::{ApiServer, Fault};
 
 fn example(name: &str) -> PathBuf {
@@ -349,4 +349,56 @@ async fn a_bundle_recorded_by_the_documented_recipe_is_like_the_cluster() {
         files
     };
     assert_eq!(files(&bundle), files(&example("oom-cart-api")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_is_ready_once_the_cluster_has_answered() {
+    let server = ApiServer::serve(&example("oom-cart-api")).await;
+    server.fail("/api", Fault::Status(401));
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.yaml");
+    let kubeconfig = server.kubeconfig();
+    let cluster = format!("cluster: {{source: live, kubeconfig: {}}}", kubeconfig.display());
+    std::fs::write(&config, cluster + "\nauth: {mode: token}\naudit: {sink: local}\n").unwrap();
+    let state = folder.path().join("state");
+    let service =
+        tokio::task::spawn_blocking(move || Service::start(&state, &["serve", "--config", config.to_str().unwrap()]));
+    let service = service.await.unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ready = async || {
+        let response = client.get(format!("http://{}/ready", service.address)).send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_str::<Value>(&response.text().await.unwrap()).unwrap())
+    };
+    let (status, report) = ready().await;
+    assert_eq!((status, &report["reason"]), (503, &json!("kubernetes_unreachable")), "{report}");
+    server.mend();
+    let began = Instant::now();
+    loop {
+        let (status, report) = ready().await;
+        if status == 200 {
+            assert_eq!(report["dependencies"]["kubernetes"]["status"], "up");
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{report}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_the_current_context_is_investigated_by_name() {
+    let bundle = example("oom-cart-api");
+    let server = ApiServer::serve_as_of_now(&bundle, open(&bundle).now()).await;
+    let run = async |kubeconfig: PathBuf, arguments: &[&str]| {
+        let mut command = holmesgpt();
+        command.env("KUBECONFIG", kubeconfig).arg("investigate").args(arguments).args(["--output", "json"]);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    };
+    let found = run(server.kubeconfig(), &["deploy/cart-api", "-n", "checkout"]).await;
+    assert_eq!(decision(&found)["target"]["name"], "cart-api");
+    let absent = run(server.kubeconfig(), &["deploy/nobody", "-n", "checkout"]).await;
+    assert_eq!(absent.status.code(), Some(2), "{}", String::from_utf8_lossy(&absent.stderr));
+    let nowhere = run(PathBuf::from("/nonexistent/config"), &["deploy/cart-api", "-n", "checkout"]).await;
+    let told = String::from_utf8_lossy(&nowhere.stderr).into_owned();
+    assert!(told.contains("no cluster to ask") && told.contains("--bundle"), "{told}");
 }

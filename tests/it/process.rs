@@ -31,15 +31,15 @@ fn run(arguments: &[&str]) -> (i32, String, String) {
 }
 
 /// `serve`, its log and its state directory.
-struct Service {
+pub(crate) struct Service {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     log: mpsc::Receiver<String>,
 }
 
 impl Service {
     /// Starts on a free port and waits for the line that tells it.
-    fn start(state: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(state: &Path, arguments: &[&str]) -> Self {
         let mut child = holmesgpt()
             .args(arguments)
             .args(["--port", "0", "--state-dir", state.to_str().unwrap()])
