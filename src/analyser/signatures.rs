@@ -16,6 +16,7 @@ macro_rules! families {
 families! {
     autoscaling,
     benign,
+    certificate,
     crash_loop,
     disruption_budget,
     healthy,
