@@ -352,8 +352,8 @@ async fn list(cluster: &dyn Cluster, read: &Read, limit: usize) -> Result<Listed
 impl Read {
     fn plural_in(&self) -> String {
         match &self.namespace {
-            Some(namespace) => format!("{}s in {namespace}", self.kind.name),
-            None => format!("{}s", self.kind.name),
+            Some(namespace) => format!("{} in {namespace}", plural(self.kind.name)),
+            None => plural(self.kind.name),
         }
     }
 }
@@ -372,6 +372,16 @@ fn unwell_near<'a>(observed: &'a Observed, relations: &Relations) -> Vec<&'a Obj
     let pods: Vec<&Object> =
         observed.of_kind("Pod").filter(|pod| relations.distance(&pod.reference()).is_some()).collect();
     unwell(observed, &pods)
+}
+
+/// Several objects of a kind, in words.
+fn plural(kind: &str) -> String {
+    match kind.strip_suffix('y') {
+        _ if kind.ends_with("Metrics") || kind.ends_with("Endpoints") => kind.to_owned(),
+        Some(stem) => format!("{stem}ies"),
+        None if kind.ends_with('s') => format!("{kind}es"),
+        None => format!("{kind}s"),
+    }
 }
 
 #[cfg(test)]

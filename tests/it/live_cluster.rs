@@ -402,3 +402,20 @@ async fn an_object_of_the_current_context_is_investigated_by_name() {
     let told = String::from_utf8_lossy(&nowhere.stderr).into_owned();
     assert!(told.contains("no cluster to ask") && told.contains("--bundle"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_read_does_not_stop_an_investigation() {
+    let bundle = example("oom-cart-api");
+    let server = ApiServer::serve_as_of_now(&bundle, open(&bundle).now()).await;
+    for (path, fault) in [("/secrets", 403), ("/nodes", 403), ("/networkpolicies", 500), ("/configmaps", 404)] {
+        server.fail(path, Fault::Status(fault));
+    }
+    let mut command = holmesgpt();
+    command.env("KUBECONFIG", server.kubeconfig()).arg("investigate").args(["deploy/cart-api", "-n", "checkout"]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(report.contains("OOMKilled"), "{report}");
+    for line in ["Nodes: not allowed to read", "NetworkPolicies in checkout: cluster unavailable"] {
+        assert!(report.contains(line), "what could not be checked is told: {report}");
+    }
+}
