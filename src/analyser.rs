@@ -8,6 +8,7 @@ pub mod access;
 pub mod connections;
 pub mod draft;
 pub mod gather;
+pub mod last_words;
 pub mod network;
 pub mod observed;
 pub mod pods;
@@ -20,6 +21,7 @@ pub mod routing;
 pub mod scheduler;
 pub mod signatures;
 pub mod standing;
+pub mod suspects;
 #[cfg(test)]
 pub(crate) mod testing;
 

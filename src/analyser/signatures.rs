@@ -21,6 +21,7 @@ families! {
     disruption_budget,
     healthy,
     image_pull,
+    init_containers,
     missing_config,
     network_policy,
     nodes,

@@ -1,18 +1,15 @@
 //! Programs that end again and again: by their configuration, a thing they depend on, or their own error.
 
-mod last_words;
-
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::analyser::connections::{Address, Destination, resolve};
 use crate::analyser::draft::{draft, enumerate, parameters, pods_and_owners};
+use crate::analyser::last_words::{LastWords, Says};
 use crate::analyser::pods::{Container, Termination, ago, is_stable, running_containers};
-use crate::analyser::rollouts::History;
 use crate::analyser::routing::is_live;
+use crate::analyser::suspects::{RecentRollout, dependency};
 use crate::analyser::{Observed, Signature};
 use crate::domain::{CauseClass, Disposition, Evidence, Finding, Object, ResourceRef};
-use last_words::{LastWords, Says};
 
 pub(super) const SIGNATURES: &[Signature] = &[Signature {
     id: "crash_loop",
@@ -22,10 +19,6 @@ pub(super) const SIGNATURES: &[Signature] = &[Signature {
 
 /// An end longer ago than this is history.
 const RECENT: SignedDuration = SignedDuration::from_hours(2);
-/// A revision younger than this is suspected when its pods crash.
-const NEW_REVISION: SignedDuration = SignedDuration::from_hours(24);
-/// Changes of a rollout named in evidence.
-const CHANGES_SHOWN: usize = 3;
 
 fn detect(observed: &Observed) -> Vec<Finding> {
     let pods = observed.of_kind("Pod").filter(|pod| is_live(pod));
@@ -120,7 +113,7 @@ fn finding(observed: &Observed, group: &[Crash<'_>]) -> Option<Finding> {
     let mut names: Vec<&str> = group.iter().map(|crash| crash.pod().name()).collect();
     names.sort_unstable();
     let mut evidence = worst.evidence(observed);
-    let rollout = Rollout::behind(observed, worst).filter(|_| cause.target.same_object(&root));
+    let rollout = RecentRollout::behind(observed, worst.pod()).filter(|_| cause.target.same_object(&root));
     let blamed = rollout.as_ref().map_or_else(String::new, |rollout| format!("; since {}", rollout.what));
     let (action_type, hints) = match rollout {
         Some(rollout) => {
@@ -179,52 +172,6 @@ impl Cause {
                 }
             }
         }
-    }
-}
-
-/// The workload behind an address, or its Service when nothing stands behind it.
-fn dependency(observed: &Observed, namespace: &str, address: &Address) -> Option<ResourceRef> {
-    match resolve(observed, namespace, &address.host)? {
-        Destination::Pod(pod) => Some(observed.root_owner(pod)),
-        Destination::Service(service) => {
-            let space = service.namespace().unwrap_or(namespace);
-            let pods = service.at("spec.selector").map(|selector| observed.pods_with_labels(space, selector));
-            let backend = pods.and_then(|pods| pods.first().map(|pod| observed.root_owner(pod)));
-            Some(backend.unwrap_or_else(|| service.reference()))
-        }
-    }
-}
-
-/// The rollout that brought the crash.
-struct Rollout {
-    what: String,
-    previous: i64,
-    evidence: Vec<Evidence>,
-}
-
-impl Rollout {
-    /// Only pods of the newest revision crash, it is young, and it changed something.
-    fn behind(observed: &Observed, crash: &Crash<'_>) -> Option<Self> {
-        let history = History::above(observed, crash.pod())?;
-        let (current, previous) = (history.current()?, history.previous()?);
-        let changes = history.changes();
-        let young = observed.is_recent(current.started_at, NEW_REVISION);
-        if !young || !history.is_of_current(crash.pod()) || changes.is_empty() {
-            return None;
-        }
-        let shown = changes.iter().take(CHANGES_SHOWN);
-        let evidence = shown.filter_map(|change| history.change_evidence(change, "changed by the last rollout"));
-        let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
-        Some(Self {
-            what: format!(
-                "revision {} was rolled out {}, which changed {}",
-                current.number,
-                ago(observed, current.started_at),
-                enumerate(&paths, CHANGES_SHOWN)
-            ),
-            previous: previous.number,
-            evidence: evidence.collect(),
-        })
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a program said before it ended: the line that tells best why.
 
-use crate::analyser::Observed;
-use crate::analyser::connections::{Address, Failure, addresses};
-use crate::analyser::observed::PodLog;
-use crate::analyser::pods::{Container, Termination};
+use super::Observed;
+use super::connections::{Address, Failure, addresses};
+use super::observed::PodLog;
+use super::pods::{Container, Termination};
 use crate::cluster::LogLine;
 use crate::domain::Evidence;
 
@@ -14,7 +14,7 @@ const CONNECTION_LINES_MAX: usize = 25;
 
 /// What a line says about the end of its program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Says {
+pub enum Says {
     /// Its configuration is missing or cannot be read.
     Configuration,
     /// A file, port or system call is not permitted to it.
@@ -27,8 +27,8 @@ pub(super) enum Says {
 
 /// The telling line.
 #[derive(Debug, Clone)]
-pub(super) struct LastWords<'a> {
-    pub(super) says: Says,
+pub struct LastWords<'a> {
+    pub says: Says,
     log: &'a PodLog,
     line: &'a LogLine,
     /// Further lines of the same kind, newest first.
@@ -41,9 +41,10 @@ const OTHERS_MAX: usize = 2;
 impl<'a> LastWords<'a> {
     /// Of the log of the instance that ended. Connections first: what follows them in a log is mostly their echo;
     /// then the most specific kind of line, and of several the last.
-    pub(super) fn of(observed: &'a Observed, container: &Container<'a>, ended: &Termination<'_>) -> Option<Self> {
+    pub fn of(observed: &'a Observed, container: &Container<'a>, ended: &Termination<'_>) -> Option<Self> {
         let is_current = container.terminated().is_some_and(|current| current.path == ended.path);
-        let logs = observed.logs_of(container.pod).filter(|log| log.container == container.name && !log.lines.is_empty());
+        let logs =
+            observed.logs_of(container.pod).filter(|log| log.container == container.name && !log.lines.is_empty());
         let mut logs: Vec<&PodLog> = logs.collect();
         logs.sort_by_key(|log| log.previous == is_current);
         // A container that waits for its next start has its last instance in the current log when there is no other.
@@ -62,13 +63,13 @@ impl<'a> LastWords<'a> {
         Some(Self { says: says(&line.text, from_end)?, log, line, others })
     }
 
-    pub(super) fn evidence(&self) -> Vec<Evidence> {
+    pub fn evidence(&self) -> Vec<Evidence> {
         let others = self.others.iter().map(|line| self.log.evidence(line, "and shortly before"));
         std::iter::once(self.log.evidence(self.line, "what the program said before it ended")).chain(others).collect()
     }
 
     /// The line without its time, short enough for a sentence.
-    pub(super) fn quote(&self) -> String {
+    pub fn quote(&self) -> String {
         const CHARS_MAX: usize = 160;
         let text = self.line.text.trim();
         let kept: String = text.chars().take(CHARS_MAX).collect();
@@ -114,14 +115,26 @@ fn says(line: &str, from_end: usize) -> Option<Says> {
 /// Programs that warn go on.
 fn is_only_a_warning(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
-    ["level=warn", "\"level\":\"warn", " warn ", "[warn", "warning:", " debug ", "level=debug", "level=info", " info ", "[info"]
-        .iter()
-        .any(|word| lower.contains(word))
+    [
+        "level=warn",
+        "\"level\":\"warn",
+        " warn ",
+        "[warn",
+        "warning:",
+        " debug ",
+        "level=debug",
+        "level=info",
+        " info ",
+        "[info",
+    ]
+    .iter()
+    .any(|word| lower.contains(word))
 }
 
 /// `environment variable X is not set`, `X is required`, `missing required setting X`.
 fn is_missing_variable(lower: &str) -> bool {
-    let names_setting = ["environment variable", "env var", "setting", "option", "flag", "parameter", "property", "config"];
+    let names_setting =
+        ["environment variable", "env var", "setting", "option", "flag", "parameter", "property", "config"];
     let misses = ["not set", "is required", "must be set", "missing required", "is missing", "is empty", "undefined"];
     names_setting.iter().any(|word| lower.contains(word)) && misses.iter().any(|word| lower.contains(word))
 }
@@ -166,8 +179,14 @@ const CONFIGURATION: &[&str] = &[
     "access denied for user",
     "authentication failed",
 ];
-const NOT_PERMITTED: &[&str] =
-    &["permission denied", "operation not permitted", "read-only file system", "eacces", "address already in use", "eaddrinuse"];
+const NOT_PERMITTED: &[&str] = &[
+    "permission denied",
+    "operation not permitted",
+    "read-only file system",
+    "eacces",
+    "address already in use",
+    "eaddrinuse",
+];
 const ERRORS: &[&str] = &[
     "panic:",
     "panicked at",
