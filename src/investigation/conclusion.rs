@@ -6,7 +6,7 @@ use super::decision::{Facts, decide};
 use super::outcome::Outcome;
 use super::selection::Selection;
 use crate::analyser::Diagnosis;
-use crate::domain::{Disposition, Engine, Evidence, Finding, Incident, Investigation, RootCause};
+use crate::domain::{Disposition, Engine, Evidence, Finding, Incident, Investigation, RootCause, Source};
 
 /// "Resolved" below this confidence counts as inconclusive.
 const RESOLVED_BAND: f64 = 0.7;
@@ -80,8 +80,19 @@ fn root_cause(incident: &Incident, top: Option<&Finding>) -> RootCause {
     }
 }
 
+/// What was claimed and what was seen, in one line.
 fn factor(evidence: &Evidence) -> String {
-    evidence.claim.clone()
+    const CHARS_MAX: usize = 240;
+    let seen = match &evidence.source {
+        Source::Field { value, .. } | Source::Metric { value, .. } => value.clone(),
+        Source::Log { text, .. } => text.trim().to_owned(),
+        Source::Event { reason, message, .. } => format!("{reason}: {message}"),
+        Source::Absent { what, .. } => what.clone(),
+        Source::ToolResult { quote, .. } => quote.clone(),
+    };
+    let line = format!("{}: {seen}", evidence.claim);
+    let kept: String = line.chars().take(CHARS_MAX).collect();
+    if kept.len() < line.len() { format!("{kept}…") } else { kept }
 }
 
 /// The cause, then what else was seen: the next related findings in one line each.

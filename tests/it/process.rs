@@ -276,3 +276,11 @@ fn a_healthcheck_tells_the_living_from_the_dead() {
     drop(service);
     assert_eq!(run(&["healthcheck", "--url", &url]).0, 1);
 }
+
+#[test]
+fn readme_shows_what_the_binary_prints() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let shown = readme.split("```text\n").nth(1).unwrap().split("\n```").next().unwrap();
+    let (code, printed, _) = run(&["investigate", "examples/oom-cart-api/incident.json"]);
+    assert_eq!((code, printed.trim_end()), (0, shown));
+}
