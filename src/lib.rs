@@ -76,3 +76,4 @@ pub mod retry;
 pub mod sessions;
 pub mod store;
 pub mod telemetry;
+pub mod tools;
