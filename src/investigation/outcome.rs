@@ -15,14 +15,26 @@ pub enum Outcome {
 impl Outcome {
     /// Reads any accepted spelling; unknown words are [`Outcome::None`].
     pub fn parse(text: &str) -> Self {
+        Self::read(text).unwrap_or_default()
+    }
+
+    /// Reads any accepted spelling; `None` when the vocabulary does not have the word.
+    pub fn read(text: &str) -> Option<Self> {
         let canonical = text.trim().to_ascii_lowercase().replace([' ', '-'], "_");
-        match canonical.as_str() {
+        Some(match canonical.as_str() {
             "resolved" | "problem_resolved" | "self_resolved" => Self::Resolved,
             "not_actionable" | "benign" => Self::NotActionable,
             "predictive_no_action" => Self::PredictiveNoAction,
             "inconclusive" | "insufficient_data" | "investigation_inconclusive" => Self::Inconclusive,
-            _ => Self::None,
-        }
+            "actionable"
+            | "problem_identified"
+            | "no_matching_workflow"
+            | "no_matching_workflows"
+            | ""
+            | "null"
+            | "none" => Self::None,
+            _ => return None,
+        })
     }
 }
 
@@ -46,5 +58,11 @@ mod tests {
         ] {
             assert_eq!(Outcome::parse(text), outcome, "{text}");
         }
+    }
+
+    #[test]
+    fn a_word_outside_of_the_vocabulary_is_told_from_no_outcome() {
+        assert_eq!(Outcome::read("No Matching Workflow"), Some(Outcome::None));
+        assert_eq!(Outcome::read("no idea"), None);
     }
 }
