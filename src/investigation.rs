@@ -9,6 +9,7 @@ pub mod decision;
 pub mod outcome;
 pub mod run;
 mod selection;
+pub mod submit;
 
 use std::sync::Arc;
 

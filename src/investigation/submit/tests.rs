@@ -1,0 +1,79 @@
+use super::*;
+
+/// Everything every strict mode asks of a schema, with the place of what is missing.
+fn strict_problems(schema: &Value, path: &str, problems: &mut Vec<String>) {
+    let Value::Object(rules) = schema else { return };
+    for refused in ["minimum", "maximum", "minItems", "maxItems"] {
+        if rules.contains_key(refused) {
+            problems.push(format!("{path}: {refused}"));
+        }
+    }
+    if names_type(rules, "object") {
+        let Some(properties) = rules.get("properties").and_then(Value::as_object) else {
+            problems.push(format!("{path}: no properties"));
+            return;
+        };
+        let required: Vec<&str> = rules["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        if !properties.keys().eq(&required) {
+            problems.push(format!("{path}: not all required"));
+        }
+        if rules["additionalProperties"] != Value::Bool(false) {
+            problems.push(format!("{path}: open"));
+        }
+        for (name, rule) in properties {
+            strict_problems(rule, &format!("{path}.{name}"), problems);
+        }
+    }
+    for (name, rule) in rules.iter().filter(|(name, _)| *name == "items") {
+        strict_problems(rule, &format!("{path}.{name}"), problems);
+    }
+}
+
+#[test]
+fn the_definitions() {
+    let all: Vec<String> = SubmitTool::ALL
+        .map(SubmitTool::definition)
+        .map(|tool| format!("{}: {}\n{}", tool.name, tool.description, tool.parameters))
+        .to_vec();
+    insta::assert_snapshot!(all.join("\n\n"));
+    assert_eq!(SubmitTool::ALL.map(SubmitTool::definition), SubmitTool::ALL.map(SubmitTool::definition));
+    for tool in SubmitTool::ALL {
+        assert_eq!(SubmitTool::parse(tool.as_str()), Some(tool));
+        assert_eq!(tool.definition().name, tool.as_str());
+    }
+    assert_eq!(SubmitTool::parse("submit"), None);
+}
+
+#[test]
+fn strict_variants_are_strict_all_the_way_down() {
+    for tool in SubmitTool::ALL {
+        let mut problems = Vec::new();
+        strict_problems(&strict(&tool.definition().parameters), "", &mut problems);
+        assert!(problems.is_empty(), "{}: {problems:?}", tool.as_str());
+        strict_problems(&tool.definition().parameters, "", &mut problems);
+        assert!(!problems.is_empty());
+    }
+}
+
+#[test]
+fn optional_members_become_nullable_and_open_objects_pairs() {
+    let schema = object(
+        json!({
+            "a": {"type": "string"}, "b": {"type": "string"}, "c": choice(&["x"]), "d": {"type": ["boolean", "null"]},
+            "e": {"type": "object", "description": "open"}, "f": {"anyOf": [{"type": "string"}]},
+            "g": {"type": "array", "items": object(json!({"h": {"type": "number", "minimum": 0}}), &[])},
+        }),
+        &["a"],
+    );
+    let strict = strict(&schema);
+    let property = |name: &str| &strict["properties"][name];
+    assert_eq!(property("a"), &json!({"type": "string"}));
+    assert_eq!(property("b"), &json!({"type": ["string", "null"]}));
+    assert_eq!(property("c"), &json!({"type": ["string", "null"], "enum": ["x", null]}));
+    assert_eq!(property("d"), &json!({"type": ["boolean", "null"]}));
+    assert_eq!(property("e")["type"], json!(["array", "null"]));
+    assert_eq!(property("e")["items"]["required"], json!(["name", "value"]));
+    assert_eq!(property("f"), &json!({"anyOf": [{"anyOf": [{"type": "string"}]}, {"type": "null"}]}));
+    assert_eq!(property("g")["items"]["properties"]["h"], json!({"type": ["number", "null"]}));
+    assert_eq!(strict["required"], json!(["a", "b", "c", "d", "e", "f", "g"]));
+}
