@@ -3,6 +3,7 @@
 //! [`Investigator::investigate`] is the way of one incident: diagnose, choose a workflow, pass through the decision table. Every exit
 //! yields a complete result; an error means a fault of the service or a dependency, never a case nobody could decide.
 
+pub mod answer;
 mod conclusion;
 mod config;
 pub mod decision;

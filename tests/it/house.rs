@@ -45,6 +45,7 @@ const PURE: &[&str] = &[
     "src/analyser/ranking.rs",
     "src/investigation/decision.rs",
     "src/investigation/answer.rs",
+    "src/investigation/answer/",
     "src/investigation/submit.rs",
     "src/llm/codec/",
 ];

@@ -1,4 +1,6 @@
 use super::*;
+use crate::investigation::answer::{Choice, rca_from_arguments, selection_from_arguments};
+use crate::tools::arguments;
 
 /// Everything every strict mode asks of a schema, with the place of what is missing.
 fn strict_problems(schema: &Value, path: &str, problems: &mut Vec<String>) {
@@ -76,4 +78,26 @@ fn optional_members_become_nullable_and_open_objects_pairs() {
     assert_eq!(property("f"), &json!({"anyOf": [{"anyOf": [{"type": "string"}]}, {"type": "null"}]}));
     assert_eq!(property("g")["items"]["properties"]["h"], json!({"type": ["number", "null"]}));
     assert_eq!(strict["required"], json!(["a", "b", "c", "d", "e", "f", "g"]));
+}
+
+#[test]
+fn what_the_schemas_ask_for_is_what_the_reader_reads() {
+    let given = json!({
+        "root_cause_analysis": {
+            "summary": "s", "severity": "low", "contributing_factors": [], "investigation_analysis": "a",
+            "remediation_target": {"kind": "Node", "name": "n1"}, "causal_chain": ["a", "b"],
+        },
+        "claims": [], "confidence": 0.8, "investigation_outcome": "actionable",
+    });
+    let checked = arguments::check(&rca_tool().parameters, given.as_object().unwrap()).unwrap();
+    assert!(checked.notes.is_empty());
+    let answer = rca_from_arguments(&checked.arguments).unwrap();
+    assert_eq!((answer.stated.notes.len(), answer.target_problem), (0, None));
+
+    let given = json!({"selected_workflow": {"workflow_id": "w", "confidence": 0.8, "rationale": "r",
+        "parameters": [{"name": "A", "value": "1"}]}, "alternative_workflows": [], "confidence": 0.8, "severity": null,
+        "root_cause_analysis": null});
+    let answer = selection_from_arguments(SubmitTool::WithWorkflow, given.as_object().unwrap()).unwrap();
+    let Choice::Workflow(workflow) = answer.choice else { panic!("{answer:?}") };
+    assert_eq!(Value::Object(workflow.parameters), json!({"A": "1"}));
 }
