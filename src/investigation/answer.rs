@@ -104,7 +104,8 @@ fn submitted(tool: SubmitTool, phase: Phase, arguments: &Map<String, Value>) -> 
     }
 }
 
-/// The decisive answer as it is; else the first possible one that can be read.
+/// The decisive answer as it is; else the first possible one that can be read, unless an answer is broken: then asking again
+/// is safer than taking what may be a draft or a part of it.
 fn from_text<T>(
     text: &str,
     phase: Phase,
@@ -120,7 +121,10 @@ fn from_text<T>(
     if let Some(decisive) = &found.decisive {
         return read(decisive);
     }
-    let mut problem = found.broken;
+    if let Some(broken) = found.broken {
+        return Err(broken);
+    }
+    let mut problem = None;
     for candidate in &found.possible {
         match read(candidate) {
             Ok(answer) => return Ok(answer),

@@ -130,7 +130,7 @@ fn bold_title(line: &str, is_bold: bool) -> (&str, usize) {
 }
 
 fn value(region: &str, start: usize, form: Form) -> Result<Option<Value>, literal::Broken> {
-    let raw = region.get(start..).unwrap_or_default();
+    let raw = without_fence(region.get(start..).unwrap_or_default());
     let plain = raw.trim_matches(is_decoration);
     match form {
         Form::Object | Form::List if plain.starts_with(['{', '[']) => literal_in(region, start, form),
@@ -140,6 +140,12 @@ fn value(region: &str, start: usize, form: Form) -> Result<Option<Value>, litera
         Form::Line => Ok(line(raw).and_then(text)),
         Form::Token => Ok(line(raw).and_then(token)),
     }
+}
+
+/// A section without its opening fence line; the closing one counts as decoration.
+fn without_fence(raw: &str) -> &str {
+    let opened = raw.trim_start().strip_prefix("```");
+    opened.and_then(|block| block.split_once('\n')).map_or(raw, |(_, body)| body)
 }
 
 fn is_decoration(letter: char) -> bool {

@@ -226,7 +226,7 @@ pub(super) fn is_part_of_an_answer(broken: &Broken) -> bool {
 pub(super) fn is_decisive(members: &Members, phase: Phase) -> bool {
     let names: &[&[&str]] = match phase {
         Phase::Rca => &[ROOT_CAUSE, &["rca_summary"]],
-        Phase::Selection => &[SELECTED_WORKFLOW, ALTERNATIVES, CONSIDERED],
+        Phase::Selection => &[SELECTED_WORKFLOW],
     };
     names.iter().any(|names| members.count(names) > 0)
 }
@@ -305,3 +305,6 @@ fn written_call<'m>(members: &Members<'m>) -> Option<(String, &'m Value)> {
     let name = name.rsplit('.').next().unwrap_or_default().to_owned();
     Some((name, arguments))
 }
+
+#[cfg(test)]
+mod tests;

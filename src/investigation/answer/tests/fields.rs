@@ -148,6 +148,8 @@ fn spellings_of_names() {
         assert_eq!(answer.contributing_factors, ["one"]);
         assert_eq!((answer.stated.outcome, answer.stated.can_recover), (Outcome::NotActionable, Some(true)));
     }
+    let twice = json!({"root_cause_analysis": null, "rootCauseAnalysis": {"summary": "s"}, "Confidence": null, "confidence": 1});
+    assert_eq!(rca(twice).stated.confidence, Some(1.0));
     let answer = json!({"selectedWorkflow": {"workflowId": "w", "actionType": "Restart", "containerImage": "x:1"},
         "alternativeWorkflows": [{"workflowID": "v"}]});
     let answer = selection(answer);

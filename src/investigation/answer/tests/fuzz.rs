@@ -148,8 +148,10 @@ fn realistic_answers_are_answers() {
     }
 }
 
+const CASES: u32 = 4_000;
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     #[test]
     fn damaged_answers(
@@ -166,10 +168,10 @@ proptest! {
     }
 }
 
-/// Texts on which a reader that starts again at every brace takes quadratic time: with it these would not end today.
+/// Long texts made of beginnings end in a problem; `shapes::tests` counts the work.
 #[test]
 fn hostile_texts_end() {
-    const REPEATS: usize = 100_000;
+    const REPEATS: usize = 20_000;
     for part in [
         "{",
         "{\"a\":",

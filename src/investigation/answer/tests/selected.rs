@@ -126,4 +126,5 @@ fn silence_about_the_workflow() {
         assert_eq!(selection_from_text(&answer.to_string()).is_ok(), is_answer, "{answer}");
         assert!(selection_from_arguments(SubmitTool::WithWorkflow, &arguments(answer)).is_err());
     }
+    no_workflow(&selection_from_text(&json!({"workflow_id": null, "confidence": 0.9}).to_string()).unwrap());
 }

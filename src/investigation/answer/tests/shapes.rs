@@ -160,6 +160,17 @@ fn sections_of_a_selection() {
 }
 
 #[test]
+fn sections_come_before_objects_that_look_like_answers() {
+    let text = "# selected_workflow\n{\"workflow_id\": \"w\", \"confidence\": 0.8}\n# confidence\n0.95\n##### confidence\n0.1\n";
+    assert_eq!(selection_from_text(text).unwrap().stated.confidence, Some(0.95));
+    let text = "## selected_workflow\n```json\nnull\n```\n## confidence\n0.5";
+    no_workflow(&selection_from_text(text).unwrap());
+    let text = "## selected_workflow {\"workflow_id\": \"w\"}\n## alternative_workflows\n```json\n\
+                {\"alternative_workflows\": [{\"workflow_id\": \"v\"}]}\n```";
+    assert_eq!(workflow(&selection_from_text(text).unwrap()).workflow_id, "w");
+}
+
+#[test]
 fn tool_calls_written_as_text() {
     let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments}).to_string();
     let expected = Ok(rca(rca_answer()));
@@ -217,6 +228,8 @@ fn parts_of_a_broken_answer_are_no_answer() {
     let whole = pretty(&rca_answer());
     let (cut, _) = whole.split_once("\"confidence\"").unwrap();
     assert!(rca_from_text(cut).is_err());
+    let earlier = json!({"root_cause_analysis": root_cause()});
+    assert!(rca_from_text(&format!("{{\"summary\": \"s\", \"earlier\": {earlier}, oops}}")).is_err());
     let retold = format!("{cut}\n\nSorry, again:\n{whole}");
     assert_eq!(rca_from_text(&retold), Ok(rca(rca_answer())));
 }
