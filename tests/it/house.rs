@@ -43,6 +43,8 @@ const PURE: &[&str] = &[
     "src/retry.rs",
     "src/analyser/signatures/",
     "src/analyser/ranking.rs",
+    "src/enrichment/spec_hash",
+    "src/enrichment/history",
     "src/investigation/decision.rs",
     "src/investigation/answer.rs",
     "src/llm/codec/",
