@@ -1,6 +1,12 @@
 //! What is known about a resource before choosing: its owner chain, read through the `Cluster` port.
 
+pub mod labels;
 pub mod owners;
+pub mod reader;
 pub mod spec_hash;
+#[cfg(test)]
+mod testing;
 
-pub use owners::{OwnerChain, owner_chain};
+pub use labels::{DetectedLabels, Detection};
+pub use owners::{OwnerChain, Scope, owner_chain};
+pub use reader::{Reader, Retrying};
