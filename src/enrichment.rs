@@ -1,5 +1,6 @@
 //! What is known about a resource before choosing: its owner chain, read through the `Cluster` port.
 
+pub mod history;
 pub mod labels;
 pub mod owners;
 pub mod reader;

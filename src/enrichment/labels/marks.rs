@@ -153,3 +153,6 @@ impl<'a> Marked<'a> {
         rules.into_iter().find(|(holds, _)| *holds).map_or(ServiceMesh::None, |(_, mesh)| mesh)
     }
 }
+
+#[cfg(test)]
+mod tests;
