@@ -34,6 +34,7 @@
 //! | [`audit`] | what happened, in a store that survives a crash |
 //! | [`auth`] | who may call: token and access reviews, or a token file |
 //! | [`store`] | `SQLite`: schema, migrations, queries |
+//! | [`redaction`] | what must never leave: secrets taken out by structure and by pattern, injected instructions marked |
 //! | [`retry`], [`telemetry`] | backoff; logs and metrics |
 //! | [`domain`] | plain types: incident, object, evidence, finding, verdict |
 //!
@@ -72,6 +73,7 @@ pub mod domain;
 pub mod enrichment;
 pub mod investigation;
 pub mod llm;
+pub mod redaction;
 pub mod retry;
 pub mod sessions;
 pub mod store;

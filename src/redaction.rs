@@ -1,0 +1,94 @@
+//! What must never leave: secrets are taken out of everything on its way to a model, a store or a log (investigation §8).
+//!
+//! # How
+//!
+//! A text is looked at in one pass ([`pass`]): `keywords` finds the places worth a look, `braces` reads JSON and its
+//! relatives by structure, `lines` reads YAML by indentation, `pem` reads keys and certificates, `patterns` and
+//! `assignments` look at what is left, line by line. Each reports [`span`]s of the original text; what overlaps is replaced
+//! as one. Passes repeat until nothing is found, which makes redaction idempotent. Parsed data is walked by `structure`
+//! under the same rules.
+//!
+//! # What stays
+//!
+//! What diagnosis lives on: names of Secrets and of their keys, references to them, empty values, paths, images, digests,
+//! addresses, and what error messages say about credentials. Placeholders compare: the same secret shows the same tag
+//! within one investigation, whether it stood in a Secret in base64 or in an environment variable.
+//!
+//! Texts that try to give instructions are marked, not deleted: [`injection`].
+
+mod arguments;
+mod assignments;
+mod braces;
+mod certificate;
+mod counts;
+mod escape;
+pub mod injection;
+mod keywords;
+mod lines;
+mod names;
+mod pass;
+mod patterns;
+mod pem;
+mod placeholder;
+mod rules;
+mod secrets;
+mod span;
+mod structure;
+mod values;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use counts::{Class, Counts};
+
+use pass::Pass;
+use placeholder::Tagger;
+
+/// Most passes over one text. Two are usual: one that replaces, one that finds nothing more.
+const PASSES_MAX: usize = 8;
+
+/// Takes secrets out. One per investigation: its key makes placeholders comparable inside and meaningless outside.
+#[derive(Debug, Clone)]
+pub struct Redactor(Arc<Tagger>);
+
+/// A text without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redacted {
+    pub text: String,
+    pub counts: Counts,
+}
+
+impl Redactor {
+    pub fn new(key: [u8; 32]) -> Self {
+        Self(Arc::new(Tagger::new(key)))
+    }
+
+    /// Redacts data in place: Secrets in any nesting, name and value pairs, embedded manifests, every text by pattern.
+    /// The annotation of the last applied manifest is removed.
+    pub fn value(&self, value: &mut Value) -> Counts {
+        let mut counts = Counts::default();
+        for _ in 0..PASSES_MAX {
+            let found = structure::redact(Pass::new(&self.0), value);
+            if found.is_empty() {
+                break;
+            }
+            counts.merge(&found);
+        }
+        counts
+    }
+
+    /// Redacts a text of any kind: JSON (which stays valid), YAML, logs, and any of them inside another.
+    pub fn text(&self, text: &str) -> Redacted {
+        let mut redacted = Redacted { text: text.to_owned(), counts: Counts::default() };
+        for _ in 0..PASSES_MAX {
+            let Some((text, counts)) = Pass::new(&self.0).text(&redacted.text) else { break };
+            redacted.text = text;
+            redacted.counts.merge(&counts);
+        }
+        redacted
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! What kinds of secrets there are, and how many of each were replaced.
+
+/// Kind of a replaced value (investigation §8.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// A value of a Kubernetes Secret.
+    SecretObject,
+    GeneratorUrl,
+    /// `kubectl.kubernetes.io/last-applied-configuration`, removed whole.
+    LastApplied,
+    DatabaseUrl,
+    UrlCredentials,
+    Password,
+    SkKey,
+    ApiKey,
+    Bearer,
+    Jwt,
+    GithubToken,
+    Token,
+    Secret,
+    Authorization,
+    AwsSecret,
+    AwsKeyId,
+    /// Public: replaced by a summary.
+    Certificate,
+    PrivateKey,
+    /// A base64 value of a line such as `username:` or `key:` as Secrets print it.
+    EncodedValue,
+    Credential,
+    /// A name that ends in `key`.
+    Key,
+    /// A token whose issuer shows in its form.
+    VendorToken,
+    Webhook,
+    PasswordHash,
+}
+
+impl Class {
+    pub const ALL: [Self; 24] = [
+        Self::SecretObject,
+        Self::GeneratorUrl,
+        Self::LastApplied,
+        Self::DatabaseUrl,
+        Self::UrlCredentials,
+        Self::Password,
+        Self::SkKey,
+        Self::ApiKey,
+        Self::Bearer,
+        Self::Jwt,
+        Self::GithubToken,
+        Self::Token,
+        Self::Secret,
+        Self::Authorization,
+        Self::AwsSecret,
+        Self::AwsKeyId,
+        Self::Certificate,
+        Self::PrivateKey,
+        Self::EncodedValue,
+        Self::Credential,
+        Self::Key,
+        Self::VendorToken,
+        Self::Webhook,
+        Self::PasswordHash,
+    ];
+
+    /// Stable name: a label of the metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SecretObject => "secret_object",
+            Self::GeneratorUrl => "generator_url",
+            Self::LastApplied => "last_applied",
+            Self::DatabaseUrl => "database_url",
+            Self::UrlCredentials => "url_credentials",
+            Self::Password => "password",
+            Self::SkKey => "sk_key",
+            Self::ApiKey => "api_key",
+            Self::Bearer => "bearer",
+            Self::Jwt => "jwt",
+            Self::GithubToken => "github_token",
+            Self::Token => "token",
+            Self::Secret => "secret",
+            Self::Authorization => "authorization",
+            Self::AwsSecret => "aws_secret",
+            Self::AwsKeyId => "aws_key_id",
+            Self::Certificate => "certificate",
+            Self::PrivateKey => "private_key",
+            Self::EncodedValue => "encoded_value",
+            Self::Credential => "credential",
+            Self::Key => "key",
+            Self::VendorToken => "vendor_token",
+            Self::Webhook => "webhook",
+            Self::PasswordHash => "password_hash",
+        }
+    }
+
+    /// What follows the placeholder, where the reader learns from it which kind of token stood there.
+    pub(super) fn suffix(self) -> &'static str {
+        match self {
+            Self::Jwt => "_JWT",
+            Self::GithubToken => "_GITHUB_TOKEN",
+            Self::AwsKeyId => "_AWS_KEY",
+            _ => "",
+        }
+    }
+}
+
+/// How many values of each class were replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts([u64; Class::ALL.len()]);
+
+impl Counts {
+    pub(super) fn add(&mut self, class: Class) {
+        if let Some(count) = self.0.get_mut(class as usize) {
+            *count += 1;
+        }
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+
+    pub fn of(&self, class: Class) -> u64 {
+        self.0.get(class as usize).copied().unwrap_or_default()
+    }
+
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.total() == 0
+    }
+
+    /// Classes with at least one replaced value, by stable name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Class::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0).map(|(class, count)| (class.as_str(), count))
+    }
+}
