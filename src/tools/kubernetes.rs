@@ -10,9 +10,11 @@ mod containers;
 mod definitions;
 mod events;
 mod lists;
+mod memory;
 mod named;
 mod subject;
 mod table;
+mod usage;
 
 use std::sync::Arc;
 
@@ -28,13 +30,19 @@ use crate::llm::ToolDefinition;
 
 /// Group of the tools that read objects.
 const CORE: &str = "kubernetes/core";
+/// Group of the tools that tell what is used now.
+const LIVE_METRICS: &str = "kubernetes/live-metrics";
 
 /// All of them, in the order they are offered.
 pub fn tools(cluster: Arc<dyn Cluster>) -> Vec<Arc<dyn Tool>> {
     let mut tools: Vec<Arc<dyn Tool>> = Vec::new();
-    for read in Read::ALL {
-        tools.push(Arc::new(KubernetesTool { read, definition: read.definition(), cluster: Arc::clone(&cluster) }));
-    }
+    let add = |reads: &[Read], tools: &mut Vec<Arc<dyn Tool>>| {
+        for read in reads.iter().copied() {
+            tools.push(Arc::new(KubernetesTool { read, definition: read.definition(), cluster: Arc::clone(&cluster) }));
+        }
+    };
+    add(&Read::OF_OBJECTS, &mut tools);
+    add(&Read::OF_USAGE, &mut tools);
     tools.extend(super::logs::tools(&cluster));
     tools
 }
@@ -50,10 +58,14 @@ enum Read {
     FindResource,
     GetYaml,
     Events,
+    MemoryRequestsAllNamespaces,
+    MemoryRequestsNamespace,
+    TopPods,
+    TopNodes,
 }
 
 impl Read {
-    const ALL: [Self; 8] = [
+    const OF_OBJECTS: [Self; 10] = [
         Self::Describe,
         Self::GetByName,
         Self::GetByNameInCluster,
@@ -62,7 +74,10 @@ impl Read {
         Self::FindResource,
         Self::GetYaml,
         Self::Events,
+        Self::MemoryRequestsAllNamespaces,
+        Self::MemoryRequestsNamespace,
     ];
+    const OF_USAGE: [Self; 2] = [Self::TopPods, Self::TopNodes];
 }
 
 /// A tool that reads objects.
@@ -73,6 +88,12 @@ struct KubernetesTool {
     cluster: Arc<dyn Cluster>,
 }
 
+impl KubernetesTool {
+    fn is_of_usage(&self) -> bool {
+        Read::OF_USAGE.contains(&self.read)
+    }
+}
+
 #[async_trait]
 impl Tool for KubernetesTool {
     fn definition(&self) -> &ToolDefinition {
@@ -80,7 +101,11 @@ impl Tool for KubernetesTool {
     }
 
     fn toolset(&self) -> &'static str {
-        CORE
+        if self.is_of_usage() { LIVE_METRICS } else { CORE }
+    }
+
+    fn is_time_dependent(&self) -> bool {
+        self.is_of_usage()
     }
 
     async fn call(&self, call: Invocation<'_>) -> ToolOutput {
@@ -94,6 +119,10 @@ impl Tool for KubernetesTool {
             Read::FindResource => lists::find(cluster, &call).await,
             Read::GetYaml => named::yaml(cluster, &call).await,
             Read::Events => events::events(cluster, &call).await,
+            Read::MemoryRequestsAllNamespaces => memory::everywhere(cluster).await,
+            Read::MemoryRequestsNamespace => memory::in_namespace(cluster, &call).await,
+            Read::TopPods => usage::top_pods(cluster, &call).await,
+            Read::TopNodes => usage::top_nodes(cluster).await,
         };
         answer.unwrap_or_else(|fault| ToolOutput::error(fault.0))
     }

@@ -95,6 +95,27 @@ impl Read {
                 &[],
                 texts(&[KIND, NAME, NAMESPACE, ("resource_type", ""), ("resource_name", ""), API_VERSION]),
             ),
+            Self::MemoryRequestsAllNamespaces => definition(
+                "kubectl_memory_requests_all_namespaces",
+                "Memory request, limit and use of all pods, largest first.",
+                &[],
+                texts(&[]),
+            ),
+            Self::MemoryRequestsNamespace => definition(
+                "kubectl_memory_requests_namespace",
+                "The same for one namespace.",
+                &["namespace"],
+                texts(&[NAMESPACE]),
+            ),
+            Self::TopPods => definition(
+                "kubectl_top_pods",
+                "CPU and memory pods use now, most memory first.",
+                &[],
+                texts(&[NAMESPACE]),
+            ),
+            Self::TopNodes => {
+                definition("kubectl_top_nodes", "CPU and memory nodes use now, in percent too.", &[], texts(&[]))
+            }
         }
     }
 }
