@@ -9,6 +9,7 @@ mod columns;
 mod containers;
 mod definitions;
 mod events;
+mod jq;
 mod lists;
 mod memory;
 mod named;
@@ -42,6 +43,7 @@ pub fn tools(cluster: Arc<dyn Cluster>) -> Vec<Arc<dyn Tool>> {
         }
     };
     add(&Read::OF_OBJECTS, &mut tools);
+    tools.extend(jq::tools(&cluster));
     add(&Read::OF_USAGE, &mut tools);
     tools.extend(super::logs::tools(&cluster));
     tools

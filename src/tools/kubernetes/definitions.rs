@@ -119,3 +119,25 @@ impl Read {
         }
     }
 }
+
+/// Only the two jq tools have it.
+const JQ_EXPR: (&str, &str) = ("jq_expr", "");
+
+pub(super) fn jq_query() -> ToolDefinition {
+    definition(
+        "kubernetes_jq_query",
+        "jq expression over the list of all objects of a kind in all namespaces, e.g. \
+         .items[] | select(.spec.nodeName==\"n1\") | .metadata.name. No def, recursion or env. Take only the members needed.",
+        &["kind", "jq_expr"],
+        texts(&[KIND, JQ_EXPR, API_VERSION, API_GROUP]),
+    )
+}
+
+pub(super) fn count() -> ToolDefinition {
+    definition(
+        "kubernetes_count",
+        "How many results such an expression has, with the first ten.",
+        &["kind", "jq_expr"],
+        texts(&[KIND, JQ_EXPR, API_VERSION, API_GROUP]),
+    )
+}

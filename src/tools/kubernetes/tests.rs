@@ -20,6 +20,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("kubectl_events", "kind name namespace resource_type resource_name api_version", ""),
     ("kubectl_memory_requests_all_namespaces", "", ""),
     ("kubectl_memory_requests_namespace", "namespace", "namespace"),
+    ("kubernetes_jq_query", "kind jq_expr api_version api_group", "kind jq_expr"),
+    ("kubernetes_count", "kind jq_expr api_version api_group", "kind jq_expr"),
     ("kubectl_top_pods", "namespace", ""),
     ("kubectl_top_nodes", "", ""),
     ("fetch_pod_logs", "pod_name namespace start_time end_time filter exclude_filter limit", "pod_name namespace"),
@@ -375,9 +377,8 @@ async fn kinds_names_and_namespaces_that_do_not_fit_say_what_to_do() {
 #[tokio::test]
 async fn what_is_forbidden_is_called_a_limit_and_no_cause() {
     for (name, parameters, _) in TABLE {
-        let given = |parameter: &&str| {
-            matches!(*parameter, "kind" | "name" | "namespace" | "keyword" | "pod_name" | "kind_name")
-        };
+        let given =
+            |parameter: &&str| matches!(*parameter, "kind" | "name" | "namespace" | "keyword" | "pod_name" | "jq_expr");
         let mut arguments: serde_json::Map<String, Value> =
             parameters.split(' ').filter(given).map(|parameter| (parameter.to_owned(), json!("x"))).collect();
         if arguments.contains_key("kind") {
@@ -386,75 +387,5 @@ async fn what_is_forbidden_is_called_a_limit_and_no_cause() {
         let text = told(&forbidding(), name, Value::Object(arguments)).await;
         assert!(text.starts_with("error\nnot allowed to "), "{name}: {text}");
         assert!(text.contains("limit of what the investigation may read, not a cause"), "{name}: {text}");
-    }
-}
-
-const MEASURED: &str = r#"
-apiVersion: v1
-kind: Pod
-metadata: {name: web, namespace: shop}
-spec:
-  initContainers:
-  - {name: seed, resources: {requests: {memory: 4Gi}}}
-  - {name: proxy, restartPolicy: Always, resources: {requests: {memory: 64Mi}, limits: {memory: 64Mi}}}
-  containers: [{name: web, resources: {limits: {memory: 1Gi}}}]
-status: {phase: Running}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: big, namespace: other}
-spec: {containers: [{name: a, resources: {requests: {memory: 2G}}}, {name: b}]}
-status: {phase: Pending}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: done, namespace: shop}
-spec: {containers: [{name: a, resources: {requests: {memory: 8Gi}}}]}
-status: {phase: Succeeded}
----
-apiVersion: metrics.k8s.io/v1beta1
-kind: PodMetrics
-metadata: {name: web, namespace: shop}
-containers:
-- {name: web, usage: {cpu: 38000000n, memory: 220160Ki}}
-- {name: proxy, usage: {cpu: 2m, memory: 1Mi}}
----
-apiVersion: metrics.k8s.io/v1beta1
-kind: NodeMetrics
-metadata: {name: n1}
-usage: {cpu: 1500m, memory: 3Gi}
----
-apiVersion: v1
-kind: Node
-metadata: {name: n1}
-status: {allocatable: {cpu: "2", memory: 4Gi}}
-"#;
-
-const SERIES: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"container_memory_working_set_bytes","namespace":"other","pod":"big","container":"a"},"values":[[1777888740,"1048576"]]}]}}"#;
-
-#[tokio::test]
-async fn requests_and_usage_are_summed_and_sorted() {
-    let measured = small(MEASURED, &[("metrics/memory.json", SERIES)]);
-    let calls = [
-        ("kubectl_memory_requests_all_namespaces", json!({})),
-        ("kubectl_memory_requests_namespace", json!({"namespace": "shop"})),
-        ("kubectl_memory_requests_namespace", json!({"namespace": "shp"})),
-        ("kubectl_top_pods", json!({})),
-        ("kubectl_top_pods", json!({"namespace": "shop"})),
-        ("kubectl_top_nodes", json!({})),
-    ];
-    let mut shown = String::new();
-    for (name, arguments) in calls {
-        shown += &format!("{name} {arguments}\n{}\n\n", told(&measured.cluster, name, arguments.clone()).await);
-    }
-    assert_snapshot!(shown);
-}
-
-#[tokio::test]
-async fn without_metrics_nothing_is_invented() {
-    let bare = mixed();
-    for name in ["kubectl_top_pods", "kubectl_top_nodes"] {
-        let text = told(&bare.cluster, name, json!({})).await;
-        assert!(text.starts_with("no_data\nno usage is known: the metrics API"), "{text}");
     }
 }

@@ -163,30 +163,4 @@ pub(super) async fn top_nodes(cluster: &dyn Cluster) -> Result<ToolOutput, Fault
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn series(labels: &[(&str, &str)], points: &[(f64, f64)]) -> MetricSeries {
-        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        MetricSeries { name: WORKING_SET.to_owned(), labels, points: points.to_vec() }
-    }
-
-    #[test]
-    fn a_pod_uses_the_newest_of_each_of_its_containers() {
-        let pod = |container: &'static str| [("namespace", "shop"), ("pod", "web"), ("container", container)];
-        let found = newest_by_pod(
-            &[
-                series(&pod("web"), &[(900.0, 1.0), (1_000.0, 1024.0)]),
-                series(&pod("web"), &[(990.0, 5.0)]),
-                series(&pod("proxy"), &[(1_000.0, 1024.0)]),
-                series(&pod("POD"), &[(1_000.0, 7.0)]),
-                series(&pod(""), &[(1_000.0, 2048.0)]),
-                series(&[("namespace", "shop"), ("pod", "gone"), ("container", "x")], &[(10.0, 9.0)]),
-                series(&[("container", "x")], &[(1_000.0, 9.0)]),
-                series(&pod("empty"), &[]),
-            ],
-            1_000.0,
-        );
-        assert_eq!(found, BTreeMap::from([(("shop".to_owned(), "web".to_owned()), Quantity::whole(2048))]));
-    }
-}
+mod tests;
