@@ -12,7 +12,6 @@ pub mod last_words;
 pub mod network;
 pub mod observed;
 pub mod pods;
-pub mod quantities;
 pub mod ranking;
 pub mod relations;
 pub mod revisions;

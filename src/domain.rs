@@ -6,6 +6,7 @@ pub mod evidence;
 pub mod finding;
 pub mod incident;
 pub mod object;
+pub mod quantities;
 pub mod resource;
 pub mod verdict;
 

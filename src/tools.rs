@@ -5,6 +5,8 @@
 //! ([`reduce`]). No tool changes anything, starts a process or takes an address.
 
 pub mod arguments;
+pub mod kubernetes;
+mod logs;
 pub mod reduce;
 mod registry;
 

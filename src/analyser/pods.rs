@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::Observed;
-use super::quantities::Quantity;
 use crate::domain::object::{at, text};
+use crate::domain::quantities::Quantity;
 use crate::domain::{Evidence, Object};
 
 /// What a container of a pod is for.

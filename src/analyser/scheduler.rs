@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Observed;
-use super::quantities::Quantity;
 use crate::cluster::selector::expression_holds;
 use crate::domain::Object;
 use crate::domain::object::{at, text, text_map};
+use crate::domain::quantities::Quantity;
 
 /// One part of `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) …`.
 #[derive(Debug, Clone, PartialEq, Eq)]

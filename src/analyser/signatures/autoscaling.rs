@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::analyser::draft::{compact, draft, field_evidence, parameters, pods_and_owners};
-use crate::analyser::quantities::Quantity;
+use crate::domain::quantities::Quantity;
 use crate::analyser::scheduler::{Requested, admits, fit};
 use crate::analyser::{Observed, Signature};
 use crate::domain::object::{at, text};

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::analyser::draft::{draft, enumerate, parameters, pods_and_owners};
 use crate::analyser::pods::{Container, Termination, ago, containers, duration_text, is_stable};
-use crate::analyser::quantities::Quantity;
+use crate::domain::quantities::Quantity;
 use crate::analyser::rollouts::History;
 use crate::analyser::routing::is_live;
 use crate::analyser::{Observed, Signature};

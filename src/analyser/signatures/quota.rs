@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use crate::analyser::draft::{compact, draft, entry_evidence, enumerate, field_evidence, parameters, pods_and_owners};
 use crate::analyser::observed::Event;
-use crate::analyser::quantities::Quantity;
+use crate::domain::quantities::Quantity;
 use crate::analyser::{Observed, Signature};
 use crate::domain::object::{at, text, text_map};
 use crate::domain::{CauseClass, Disposition, Evidence, Finding, Object, ResourceRef};

@@ -2,7 +2,7 @@
 
 use crate::analyser::Observed;
 use crate::analyser::pods::Container;
-use crate::analyser::quantities::Quantity;
+use crate::domain::quantities::Quantity;
 use crate::cluster::MetricSeries;
 use crate::domain::{Evidence, ResourceRef, Source};
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{EVIDENCE_NODES_MAX, Pending};
 use crate::analyser::draft::{entry_evidence, enumerate, field_evidence, parameters};
-use crate::analyser::quantities::Quantity;
+use crate::domain::quantities::Quantity;
 use crate::analyser::revisions;
 use crate::analyser::scheduler::{CORDON_TAINT, Fit, Obstacle, allocatable, requests};
 use crate::domain::object::{at, text};

@@ -6,7 +6,7 @@ use super::{class_name, list, signalled_claim, users};
 use crate::analyser::Observed;
 use crate::analyser::draft::{draft, field_evidence, parameters, pods_and_owners};
 use crate::analyser::observed::PodLog;
-use crate::analyser::quantities::Quantity;
+use crate::domain::quantities::Quantity;
 use crate::analyser::routing::{is_ready, services_of};
 use crate::cluster::{LogLine, MetricSeries};
 use crate::domain::object::text;
