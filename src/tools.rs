@@ -4,9 +4,13 @@
 //! `investigation` checks the arguments ([`arguments`]), bounds the time, redacts, and reduces what is too long
 //! ([`reduce`]). No tool changes anything, starts a process or takes an address.
 
+pub mod alertmanager;
 pub mod arguments;
+mod endpoint;
+pub mod prometheus;
 pub mod reduce;
 mod registry;
+mod toolsets;
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +18,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+pub use endpoint::{BuildError, EndpointError, ExtraHeaders};
 pub use registry::ToolSet;
+pub use toolsets::ToolsetsConfig;
 
 use crate::llm::ToolDefinition;
 
