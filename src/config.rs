@@ -19,6 +19,7 @@ use crate::llm::LlmConfig;
 use crate::sessions::SessionsConfig;
 use crate::store::StoreConfig;
 use crate::telemetry::logging::LoggingConfig;
+use crate::tools::ToolsetsConfig;
 
 /// Largest configuration file read, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -41,6 +42,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Absent: the analyser answers.
     pub llm: Option<LlmConfig>,
+    /// Optional groups of tools; an absent one is off.
+    pub toolsets: ToolsetsConfig,
 }
 
 impl Config {
@@ -88,6 +91,7 @@ impl Config {
             &mut self.auth.token_file,
         ];
         own.extend(self.llm.as_mut().map(|llm| &mut llm.api_key_file));
+        own.extend(self.toolsets.paths_mut());
         for path in own.into_iter().flatten() {
             *path = folder.join(&*path);
         }
@@ -103,6 +107,7 @@ impl Config {
         self.investigation.check()?;
         self.shutdown.check()?;
         self.cluster.check()?;
+        self.toolsets.check()?;
         if self.investigation.engine == EngineChoice::Model && self.llm.is_none() {
             return Err("investigation.engine is `model` but there is no `llm` section".to_owned());
         }

@@ -4,11 +4,15 @@
 //! `investigation` checks the arguments ([`arguments`]), bounds the time, redacts, and reduces what is too long
 //! ([`reduce`]). No tool changes anything, starts a process or takes an address.
 
+pub mod alertmanager;
 pub mod arguments;
+mod endpoint;
 pub mod kubernetes;
 mod logs;
+pub mod prometheus;
 pub mod reduce;
 mod registry;
+mod toolsets;
 
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +20,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+pub use endpoint::{BuildError, EndpointError, ExtraHeaders};
 pub use registry::ToolSet;
+pub use toolsets::ToolsetsConfig;
 
 use crate::llm::ToolDefinition;
 

@@ -1,5 +1,7 @@
 //! An event as JSON (audit §1.1, §1.3): pure functions from values to text.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -88,10 +90,16 @@ fn members(event: &AuditEvent) -> Vec<(&'static str, Option<Value>)> {
         Payload::ResponseFailed { error_message, phase } => vec![
             ("error_message", Some(json!(clip(error_message, ERROR_CHARS_MAX)))),
             ("phase", Some(json!(phase))),
-            ("duration_seconds", event.duration.map(|duration| json!(duration.as_secs_f64()))),
+            ("duration_seconds", event.duration.map(|duration| json!(in_seconds(duration)))),
         ],
         Payload::EnrichmentCompleted { .. } | Payload::EnrichmentFailed { .. } => enrichment(&event.payload),
     }
+}
+
+/// To the millisecond.
+#[expect(clippy::cast_precision_loss, reason = "exact for a quarter of a million years")]
+fn in_seconds(duration: Duration) -> f64 {
+    duration.as_millis() as f64 / 1_000.0
 }
 
 fn enrichment(payload: &Payload) -> Vec<(&'static str, Option<Value>)> {

@@ -52,6 +52,35 @@ fn every_mistake_is_told_with_its_place_and_a_remedy() {
             "shutdown: {drain_seconds: 300}",
             "./config.yaml: shutdown.endpoint_delay_seconds, drain_seconds and flush_seconds sum to 315, the most is 300",
         ),
+        (
+            "toolsets: {prometheus/metric: {enabled: true}}",
+            "./config.yaml:1:12: unknown field `prometheus/metric`, expected one of prometheus/metrics, alertmanager \
+             (did you mean `prometheus/metrics`?)",
+        ),
+        (
+            "toolsets: {prometheus/metrics: {config: {prometheus_ur: x}}}",
+            "./config.yaml:1:42: unknown field `prometheus_ur`, expected one of prometheus_url, ",
+        ),
+        (
+            "toolsets: {prometheus/metrics: {enabled: true}}",
+            "./config.yaml: toolsets.\"prometheus/metrics\" is enabled but has no config.prometheus_url",
+        ),
+        (
+            "toolsets: {prometheus/metrics: {config: {prometheus_url: 'http://p', default_query_timeout_seconds: 200}}}",
+            "./config.yaml: toolsets.\"prometheus/metrics\".config.default_query_timeout_seconds is 200, it must be 1 to 180",
+        ),
+        (
+            "toolsets: {prometheus/metrics: {config: {prometheus_url: 'http://p', additional_labels: {a-b: c}}}}",
+            "./config.yaml: toolsets.\"prometheus/metrics\".config.additional_labels: `a-b` is not a label name",
+        ),
+        (
+            "toolsets: {alertmanager: {config: {alertmanager_url: ' '}}}",
+            "./config.yaml: toolsets.alertmanager.config.alertmanager_url is required",
+        ),
+        (
+            "toolsets: {alertmanager: {config: {alertmanager_url: 'http://a', bearer_token_file: t, headers: {authorization: x}}}}",
+            "./config.yaml: toolsets.alertmanager.config has both bearer_token_file and an Authorization header",
+        ),
         ("server: {port: 1}\nserver: {port: 2}\n", "./config.yaml:2:1: "),
     ];
     for (text, told) in cases {
@@ -70,4 +99,24 @@ fn a_missing_or_binary_or_huge_file_is_named() {
     assert!(Config::load(&path).unwrap_err().to_string().contains("not UTF-8"));
     std::fs::write(&path, vec![b' '; 1024 * 1024 + 1]).unwrap();
     assert!(Config::load(&path).unwrap_err().to_string().contains("the most is 1048576"));
+}
+
+#[test]
+fn groups_of_tools_are_on_when_named_and_their_files_are_taken_from_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    let text = "toolsets:
+  prometheus/metrics:
+    config: {prometheus_url: http://prometheus:9090, bearer_token_file: token, prometheus_ssl_ca_file: /ca.pem}
+  alertmanager: {enabled: false}
+";
+    std::fs::write(&path, text).unwrap();
+    let config = Config::load(&path).unwrap();
+    let prometheus = config.toolsets.prometheus().unwrap();
+    assert_eq!(prometheus.bearer_token_file, Some(folder.path().join("token")));
+    assert_eq!(prometheus.prometheus_ssl_ca_file, Some("/ca.pem".into()));
+    assert_eq!((prometheus.metadata_limit, prometheus.query_response_size_limit), (100, 30_000));
+    assert_eq!(config.toolsets.alertmanager(), None);
+    assert_eq!(read("toolsets: {}\n").unwrap().toolsets.prometheus(), None);
+    assert_eq!(read("toolsets: {prometheus/metrics: {enabled: false}}\n").unwrap().toolsets.prometheus(), None);
 }

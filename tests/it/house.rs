@@ -53,6 +53,11 @@ const PURE: &[&str] = &[
     "src/investigation/answer/",
     "src/investigation/submit.rs",
     "src/llm/codec/",
+    "src/tools/prometheus/promql",
+    "src/tools/prometheus/rules.rs",
+    "src/tools/prometheus/series.rs",
+    "src/tools/prometheus/summary",
+    "src/tools/prometheus/times.rs",
 ];
 
 struct SourceFile {
@@ -141,7 +146,8 @@ fn crates_stay_in_their_rooms() {
     let mut wrong = Vec::new();
     for source in sources() {
         for (name, owners) in CRATE_OWNERS {
-            let pattern = regex::Regex::new(&format!(r"\b{name}::")).unwrap();
+            // A module of ours may have the name of a crate: `self::prometheus::`.
+            let pattern = regex::Regex::new(&format!(r"(?:^|[^:\w]|(?:^|[^\w>])::){name}::")).unwrap();
             if pattern.is_match(&source.code) && !owners.contains(&source.room.as_str()) {
                 wrong.push(format!("{}: only {owners:?} may use {name}", source.path.display()));
             }

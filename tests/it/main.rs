@@ -9,6 +9,7 @@ mod kubernetes_auth;
 mod live_cluster;
 mod malformed;
 mod process;
+mod prometheus_tools;
 mod service;
 mod sessions;
 mod store;

@@ -1,3 +1,4 @@
 //! Small servers that stand in for what the service talks to.
 
 pub(crate) mod apiserver;
+pub(crate) mod scripted;
