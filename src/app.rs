@@ -31,11 +31,16 @@ use crate::cluster::Cluster;
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
 use crate::cluster::live::{LiveCluster, LiveConfig};
 use crate::config::{CatalogueConfig, ClusterConfig, ClusterSource, Config, ShutdownConfig};
-use crate::investigation::Investigator;
+use crate::enrichment::Enricher;
+use crate::investigation::{Investigator, InvestigatorParts};
+use crate::llm::Llm;
 use crate::sessions::{Sessions, SessionsParts};
 use crate::store::{Access, Store, StoreLocation};
 use crate::telemetry::metrics::Dependency;
 use crate::telemetry::{Build, Metrics};
+use crate::tools::alertmanager::AlertmanagerClient;
+use crate::tools::prometheus::PrometheusClient;
+use crate::tools::{self, ToolSet, ToolsetsConfig};
 
 /// Least time between two discoveries of the cluster's kinds because of unknown names.
 const KINDS_MISS_INTERVAL: Duration = Duration::from_secs(10);
@@ -45,6 +50,8 @@ const KINDS_MISS_INTERVAL: Duration = Duration::from_secs(10);
 pub struct Core {
     pub sessions: Sessions,
     pub cluster: Arc<dyn Cluster>,
+    /// The model, where one is configured and may answer.
+    pub llm: Option<Arc<Llm>>,
     pub store: Store,
     pub metrics: Metrics,
 }
@@ -58,10 +65,21 @@ impl Core {
         let metrics = Metrics::build()?;
         let cluster = open_cluster(&config.cluster).await?;
         let catalogue = open_catalogue(&config.catalogue).await?;
-        let analyser = Analyser::new(GatherLimits::default());
-        let investigator = Investigator::new(Arc::clone(&cluster), analyser, catalogue);
+        let llm = config.model().map(Llm::build).transpose()?.map(Arc::new);
         let store = Store::open(location, Access::Serve).await?;
         let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
+        let investigator = Investigator::new(InvestigatorParts {
+            config: config.investigation.clone(),
+            prompt: config.prompt,
+            cluster: Arc::clone(&cluster),
+            analyser: Analyser::new(GatherLimits::default()),
+            enricher: Enricher::default(),
+            catalogue,
+            llm: llm.clone(),
+            tools: read_tools(&config.toolsets, &cluster)?,
+            audit: audit.clone(),
+            metrics: metrics.clone(),
+        });
         let parts = SessionsParts {
             config: config.session.clone(),
             timeout: config.investigation.timeout(),
@@ -71,8 +89,20 @@ impl Core {
             work: investigator.into(),
         };
         let sessions = Sessions::open(parts).await?;
-        Ok(Self { sessions, cluster, store, metrics })
+        Ok(Self { sessions, cluster, llm, store, metrics })
     }
+}
+
+/// What a model may look at, in the order it is offered.
+fn read_tools(config: &ToolsetsConfig, cluster: &Arc<dyn Cluster>) -> Result<ToolSet, AppError> {
+    let mut tools = ToolSet::new(tools::kubernetes::tools(Arc::clone(cluster)));
+    if let Some(prometheus) = config.prometheus() {
+        tools = tools.with(tools::prometheus::tools(Arc::new(PrometheusClient::build(prometheus)?)));
+    }
+    if let Some(alertmanager) = config.alertmanager() {
+        tools = tools.with(tools::alertmanager::tools(Arc::new(AlertmanagerClient::build(alertmanager)?)));
+    }
+    Ok(tools)
 }
 
 /// The cluster the configuration names.
@@ -165,7 +195,7 @@ impl App {
         let stop_serving = CancellationToken::new();
         let server = serve(listener, router(state), ServeConfig::from(&config.server), stop_serving.clone())?;
         let stop_watching = CancellationToken::new();
-        watch::spawn(&core, &readiness, config.cluster.source, stop_watching.clone());
+        watch::spawn(&core, &readiness, config.cluster.source, &stop_watching);
         readiness.started();
         info!(
             event = "service_started",
@@ -192,10 +222,12 @@ async fn bind(host: &str, port: u16) -> Result<TcpListener, AppError> {
 
 /// What readiness waits for.
 fn dependencies(config: &Config) -> Vec<Dependency> {
-    match config.cluster.source {
-        ClusterSource::Live => vec![Dependency::Kubernetes],
-        ClusterSource::Bundle => Vec::new(),
-    }
+    let cluster = match config.cluster.source {
+        ClusterSource::Live => Some(Dependency::Kubernetes),
+        ClusterSource::Bundle => None,
+    };
+    let model = config.model().map(|_| Dependency::Llm);
+    cluster.into_iter().chain(model).collect()
 }
 
 fn summary(config: &Config) -> ConfigSummary {

@@ -45,6 +45,9 @@ pub struct MatchContext {
     pub component: Option<ResourceRef>,
     /// Never excludes; raises the rank of workflows that name the same value.
     pub custom_labels: BTreeMap<String, Vec<String>>,
+    /// Infrastructure labels that were detected for certain, `true`/`false` or a name. Never excludes: a workflow that
+    /// requires another value is ranked last.
+    pub detected_labels: BTreeMap<String, String>,
 }
 
 impl MatchContext {
@@ -55,7 +58,14 @@ impl MatchContext {
             priority: incident.priority.clone(),
             component,
             custom_labels: incident.custom_labels.clone(),
+            detected_labels: BTreeMap::new(),
         }
+    }
+
+    #[must_use]
+    pub fn with_detected_labels(mut self, labels: BTreeMap<String, String>) -> Self {
+        self.detected_labels = labels;
+        self
     }
 }
 
@@ -125,6 +135,8 @@ pub struct Execution {
 pub struct Candidates {
     /// Best first.
     pub matching: Vec<Workflow>,
+    /// Why some of those were ranked last, by id.
+    pub remarks: BTreeMap<String, Vec<String>>,
     pub excluded: Vec<Excluded>,
 }
 

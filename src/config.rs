@@ -14,7 +14,7 @@ pub use problem::ConfigError;
 use crate::api::{CompatConfig, HttpConfig, ServerConfig};
 use crate::audit::{AuditConfig, AuditSink};
 use crate::auth::{AuthConfig, AuthMode};
-use crate::investigation::{EngineChoice, InvestigationConfig};
+use crate::investigation::{EngineChoice, InvestigationConfig, PromptConfig};
 use crate::llm::LlmConfig;
 use crate::sessions::SessionsConfig;
 use crate::store::StoreConfig;
@@ -39,9 +39,13 @@ pub struct Config {
     pub cluster: ClusterConfig,
     pub catalogue: CatalogueConfig,
     pub investigation: InvestigationConfig,
+    pub prompt: PromptConfig,
     pub audit: AuditConfig,
     /// Absent: the analyser answers.
     pub llm: Option<LlmConfig>,
+    /// Whether the file says anything about the cluster; else commands may take a recorded one that lies at hand.
+    #[serde(skip)]
+    pub names_cluster: bool,
     /// Optional groups of tools; an absent one is off.
     pub toolsets: ToolsetsConfig,
 }
@@ -60,6 +64,7 @@ impl Config {
         let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|_| unreadable("not UTF-8 text".to_owned()))?;
         let mut config = Self::parse(&text, path)?;
+        config.names_cluster = names_cluster(&text);
         config.resolve_paths(path.parent().unwrap_or(Path::new("")));
         config.check().map_err(|reason| ConfigError::Contradiction { path: path.to_owned(), reason })?;
         Ok(config)
@@ -105,6 +110,7 @@ impl Config {
         self.session.check()?;
         self.auth.check()?;
         self.investigation.check()?;
+        self.prompt.check()?;
         self.shutdown.check()?;
         self.cluster.check()?;
         self.toolsets.check()?;
@@ -114,6 +120,11 @@ impl Config {
         Ok(())
     }
 
+    /// The model that may answer: none when the analyser is to.
+    pub fn model(&self) -> Option<&LlmConfig> {
+        self.llm.as_ref().filter(|_| self.investigation.engine != EngineChoice::Analyser)
+    }
+
     /// The address to listen on: loopback when callers come from a token file, unless `server.host` says otherwise.
     pub fn host(&self) -> &str {
         self.server.host.as_deref().unwrap_or(match self.auth.mode {
@@ -121,6 +132,12 @@ impl Config {
             AuthMode::Kubernetes => "0.0.0.0",
         })
     }
+}
+
+/// True when the text, which is a readable configuration, has a `cluster` section.
+fn names_cluster(text: &str) -> bool {
+    let sections = serde_saphyr::from_str::<serde_json::Map<String, serde_json::Value>>(text);
+    sections.is_ok_and(|sections| sections.contains_key("cluster"))
 }
 
 /// `shutdown`: how long each step of the drain may take.

@@ -16,6 +16,6 @@ pub use incident::{Incident, RequestShape, Severity, SignalMode};
 pub use object::Object;
 pub use resource::ResourceRef;
 pub use verdict::{
-    AlternativeWorkflow, Engine, ExcludedWorkflow, Investigation, ReviewReason, RootCause, SelectedWorkflow,
-    ValidationAttempt,
+    AlternativeWorkflow, ConfidenceBand, ConfidenceBasis, Engine, ExcludedWorkflow, Investigation, ReviewReason,
+    RootCause, SelectedWorkflow, ValidationAttempt,
 };

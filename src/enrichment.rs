@@ -27,7 +27,7 @@ pub use labels::{DetectedLabels, Detection};
 pub use lookup::{HistoryError, HistorySource, HistoryState};
 pub use owners::{OwnerChain, Scope, owner_chain};
 pub use reader::{Reader, Retrying};
-pub use render::render;
+pub use render::{render, render_history};
 pub use spec_hash::HashMode;
 
 use crate::cluster::{Cluster, ClusterError};

@@ -1,67 +1,133 @@
 //! The use case: from an incident to one complete [`Investigation`].
 //!
-//! [`Investigator::investigate`] is the way of one incident: diagnose, choose a workflow, pass through the decision table. Every exit
-//! yields a complete result; an error means a fault of the service or a dependency, never a case nobody could decide.
+//! [`Investigator::investigate`] is the way of one incident: the analyser looks first, a configured model investigates with
+//! the same cluster, the decision table says what the result must say. Every exit yields a complete result; an error means
+//! a fault of the service or a dependency, never a case nobody could decide.
 
 pub mod answer;
+mod binding;
 mod conclusion;
+mod confidence;
 mod config;
+mod conversation;
 pub mod decision;
+mod journal;
+mod ledger;
+mod model;
 pub mod outcome;
+mod prompts;
 pub mod run;
 mod selection;
 pub mod submit;
+mod validation;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use config::{EngineChoice, InvestigationConfig};
+pub use config::{EngineChoice, InvestigationConfig, PhaseConfig, PromptConfig, SelectionConfig};
 pub use outcome::Outcome;
 pub use run::{FailureCode, InvestigationError, ProgressSender, RunContext};
 
 use crate::analyser::{Analyser, Diagnosis};
+use crate::audit::AuditTrail;
 use crate::catalogue::Catalogue;
 use crate::cluster::Cluster;
-use crate::domain::{Incident, Investigation};
+use crate::domain::{Incident, Investigation, ReviewReason};
+use crate::enrichment::Enricher;
+use crate::llm::{ErrorKind, Llm, LlmError};
+use crate::telemetry::Metrics;
+use crate::tools::ToolSet;
+use conclusion::StandIn;
+use model::NoAnswer;
 
-/// Holds the ports an investigation needs. Built once by the composition root, shared by every run.
-#[derive(Debug, Clone)]
-pub struct Investigator {
-    cluster: Arc<dyn Cluster>,
-    analyser: Analyser,
-    catalogue: Arc<dyn Catalogue>,
+/// The singletons an investigation works with.
+#[derive(Debug)]
+pub struct InvestigatorParts {
+    pub config: InvestigationConfig,
+    pub prompt: PromptConfig,
+    pub cluster: Arc<dyn Cluster>,
+    pub analyser: Analyser,
+    pub enricher: Enricher,
+    pub catalogue: Arc<dyn Catalogue>,
+    /// `None`: the analyser answers.
+    pub llm: Option<Arc<Llm>>,
+    /// What the model may look at while it searches for the cause.
+    pub tools: ToolSet,
+    pub audit: AuditTrail,
+    pub metrics: Metrics,
 }
 
+/// Investigates incidents. Built once by the composition root; clones share everything.
+#[derive(Debug, Clone)]
+pub struct Investigator(Arc<InvestigatorParts>);
+
 impl Investigator {
-    pub fn new(cluster: Arc<dyn Cluster>, analyser: Analyser, catalogue: Arc<dyn Catalogue>) -> Self {
-        Self { cluster, analyser, catalogue }
+    pub fn new(parts: InvestigatorParts) -> Self {
+        Self(Arc::new(parts))
     }
 
     /// Runs one investigation until a result, the deadline or cancellation.
     ///
     /// # Errors
-    /// Cancellation, or a deadline that passes before there is anything worth reporting.
+    /// Cancellation; a deadline that passes before there is anything worth reporting; with `engine: model`, a provider that
+    /// fails.
     pub async fn investigate(
         &self,
         incident: &Incident,
         run: &RunContext,
     ) -> Result<Investigation, InvestigationError> {
+        let parts = self.0.as_ref();
         run.progress.phase("root cause analysis");
-        let analyse = self.analyser.analyse(self.cluster.as_ref(), incident);
+        let analyse = parts.analyser.analyse(parts.cluster.as_ref(), incident);
         let diagnosis = within(run, "rca", "the cluster was not read in time", analyse).await?;
+        let llm = match parts.config.engine {
+            EngineChoice::Analyser => None,
+            EngineChoice::Auto | EngineChoice::Model => parts.llm.as_deref(),
+        };
+        let Some(llm) = llm else { return self.by_analyser(incident, run, &diagnosis, None).await };
+        let answer = model::investigate(parts, llm, incident, run, &diagnosis).await;
+        let stand_in = match (answer, parts.config.engine) {
+            (Ok(investigation), _) => return Ok(investigation),
+            (Err(NoAnswer::Cancelled), _) => return Err(cancelled()),
+            (Err(NoAnswer::Provider(error)), EngineChoice::Model) => return Err(provider_failed(&error)),
+            (Err(NoAnswer::Provider(error)), _) => StandIn {
+                reason: ReviewReason::InvestigationInconclusive,
+                because: format!("The model did not answer ({error}); the built-in analyser's finding stands in"),
+            },
+            (Err(NoAnswer::Nothing { reason, because }), _) => StandIn { reason, because },
+        };
+        tracing::warn!(
+            event = "analyser_stands_in",
+            reason = stand_in.reason.as_str(),
+            "the model brought no root cause"
+        );
+        self.by_analyser(incident, run, &diagnosis, Some(stand_in)).await
+    }
+
+    async fn by_analyser(
+        &self,
+        incident: &Incident,
+        run: &RunContext,
+        diagnosis: &Diagnosis,
+        stand_in: Option<StandIn>,
+    ) -> Result<Investigation, InvestigationError> {
         run.progress.phase("workflow selection");
-        let select = self.select(incident, &diagnosis);
+        let select = self.select(incident, diagnosis);
         let too_late = "the catalogue did not answer in time";
-        let selection = within(run, "workflow_selection", too_late, select).await?;
+        let selection = match &stand_in {
+            // Its time may be over already: what is known is told, and a workflow would not be run anyway.
+            Some(_) if run.deadline <= tokio::time::Instant::now() => selection::Selection::default(),
+            _ => within(run, "workflow_selection", too_late, select).await?,
+        };
         run.progress.phase("decision");
-        Ok(conclusion::conclude(incident, &diagnosis, selection, Timestamp::now()))
+        Ok(conclusion::conclude(incident, diagnosis, selection, stand_in, Timestamp::now()))
     }
 
     async fn select(&self, incident: &Incident, diagnosis: &Diagnosis) -> selection::Selection {
         match diagnosis.top() {
             Some(finding) => {
-                let catalogue = self.catalogue.as_ref();
+                let catalogue = self.0.catalogue.as_ref();
                 selection::select(catalogue, incident, finding, diagnosis.confidence, Timestamp::now()).await
             }
             None => selection::Selection::default(),
@@ -78,11 +144,32 @@ async fn within<T>(
 ) -> Result<T, InvestigationError> {
     tokio::select! {
         answer = step => Ok(answer),
-        () = run.cancel.cancelled() => {
-            Err(InvestigationError::new(FailureCode::Cancelled, "cancelled", "the investigation was cancelled"))
-        }
+        () = run.cancel.cancelled() => Err(cancelled()),
         () = tokio::time::sleep_until(run.deadline) => {
             Err(InvestigationError::new(FailureCode::DeadlineExceeded, phase, too_late))
         }
     }
+}
+
+fn cancelled() -> InvestigationError {
+    InvestigationError::new(FailureCode::Cancelled, "cancelled", "the investigation was cancelled")
+}
+
+fn provider_failed(error: &LlmError) -> InvestigationError {
+    let code = match error.kind {
+        ErrorKind::Auth => FailureCode::LlmAuth,
+        ErrorKind::RateLimit => FailureCode::LlmQuota,
+        ErrorKind::Timeout => FailureCode::LlmTimeout,
+        ErrorKind::BadRequest
+        | ErrorKind::ContextLength
+        | ErrorKind::NotFound
+        | ErrorKind::Server
+        | ErrorKind::Network
+        | ErrorKind::Decode => FailureCode::LlmUnavailable,
+    };
+    InvestigationError::new(code, "rca", error.to_string())
+}
+
+fn two_decimals(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }

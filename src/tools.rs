@@ -12,7 +12,9 @@ mod logs;
 pub mod prometheus;
 pub mod reduce;
 mod registry;
+pub mod resource_context;
 mod toolsets;
+pub mod workflows;
 
 use std::fmt;
 use std::time::Duration;

@@ -5,6 +5,7 @@ use crate::auth::AuthError;
 use crate::catalogue::CatalogueError;
 use crate::cluster::bundle::BundleError;
 use crate::cluster::live::LiveError;
+use crate::llm::LlmBuildError;
 use crate::sessions::SessionsError;
 use crate::store::StoreError;
 use crate::telemetry::metrics::MetricsError;
@@ -21,6 +22,10 @@ pub enum AppError {
     Live(#[from] LiveError),
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    #[error(transparent)]
+    Llm(#[from] LlmBuildError),
+    #[error(transparent)]
+    Tools(#[from] crate::tools::BuildError),
     #[error("cannot listen on {address}")]
     Bind { address: String, source: std::io::Error },
     #[error("the listener failed")]
@@ -43,7 +48,13 @@ impl AppError {
     /// True when another configuration would help; false when the machine or a dependency has to.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Configuration(_) | Self::Catalogue(_) | Self::Bundle(_) | Self::Live(_) | Self::Auth(_) => true,
+            Self::Configuration(_)
+            | Self::Catalogue(_)
+            | Self::Bundle(_)
+            | Self::Live(_)
+            | Self::Llm(_)
+            | Self::Tools(_)
+            | Self::Auth(_) => true,
             Self::Store(StoreError::Url { .. }) | Self::Audit(AuditError::SinkUnavailable) => true,
             Self::Bind { .. }
             | Self::Listener(_)

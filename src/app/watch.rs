@@ -1,5 +1,6 @@
 //! Facts for readiness that nobody meets on the way of a request.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Core;
 use crate::api::Readiness;
-use crate::cluster::{Cluster, ClusterError};
 use crate::config::ClusterSource;
 use crate::store::Store;
 use crate::telemetry::metrics::Dependency;
@@ -18,46 +18,68 @@ const STORE_INTERVAL: Duration = Duration::from_secs(1);
 /// Reason word of a store that cannot write.
 const STORE_UNAVAILABLE: &str = "store_unavailable";
 
-/// Between two probes of the cluster that has answered once (operations §5.3).
-const CLUSTER_INTERVAL: Duration = Duration::from_secs(15);
+/// Between two probes of a dependency that has answered once (operations §5.3).
+const INTERVAL: Duration = Duration::from_secs(15);
 /// Between two probes before: readiness waits for the first answer.
-const CLUSTER_FIRST_INTERVAL: Duration = Duration::from_secs(1);
+const FIRST_INTERVAL: Duration = Duration::from_secs(1);
 /// For one probe.
-const CLUSTER_PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Failures in a row that take it down.
-const CLUSTER_FAILURES: u32 = 2;
+const FAILURES: u32 = 2;
 
 /// Starts the watchers; they end with the token.
-pub(super) fn spawn(core: &Core, readiness: &Readiness, source: ClusterSource, stop: CancellationToken) {
-    let (store, told, stopped) = (core.store.clone(), readiness.clone(), stop.clone());
-    tokio::spawn(async move { stopped.run_until_cancelled(watch_store(store, told)).await });
-    match source {
-        ClusterSource::Bundle => {}
-        ClusterSource::Live => {
-            let (cluster, told) = (Arc::clone(&core.cluster), readiness.clone());
-            tokio::spawn(async move { stop.run_until_cancelled(watch_cluster(cluster, told)).await });
-        }
+pub(super) fn spawn(core: &Core, readiness: &Readiness, source: ClusterSource, stop: &CancellationToken) {
+    let until_stopped = |watcher: Pin<Box<dyn Future<Output = ()> + Send>>| {
+        let stop = stop.clone();
+        tokio::spawn(async move { stop.run_until_cancelled(watcher).await });
+    };
+    until_stopped(Box::pin(watch_store(core.store.clone(), readiness.clone())));
+    if source == ClusterSource::Live {
+        let cluster = Arc::clone(&core.cluster);
+        let probe = move || {
+            let cluster = Arc::clone(&cluster);
+            async move { cluster.probe().await.map_err(|error| ("kubernetes_unreachable", error.to_string())) }
+        };
+        until_stopped(Box::pin(watch(Dependency::Kubernetes, "kubernetes_unreachable", readiness.clone(), probe)));
+    }
+    if let Some(llm) = core.llm.clone() {
+        let probe = move || {
+            let llm = Arc::clone(&llm);
+            async move { llm.probe(PROBE_TIMEOUT).await.map_err(|kind| (kind.as_str(), kind.as_str().to_owned())) }
+        };
+        until_stopped(Box::pin(watch(Dependency::Llm, "timeout", readiness.clone(), probe)));
     }
 }
 
-async fn watch_cluster(cluster: Arc<dyn Cluster>, readiness: Readiness) {
-    let mut interval = CLUSTER_FIRST_INTERVAL;
+/// Asks a dependency again and again. A probe tells a word for the public and a text for the log; `late` is the word for no
+/// answer at all.
+async fn watch<P, F>(dependency: Dependency, late: &'static str, readiness: Readiness, probe: P)
+where
+    P: Fn() -> F + Send,
+    F: Future<Output = Result<(), (&'static str, String)>> + Send,
+{
+    let mut interval = FIRST_INTERVAL;
     let mut failures = 0;
     loop {
-        let answer = timeout(CLUSTER_PROBE_TIMEOUT, cluster.probe()).await;
-        let late = |_| Err(ClusterError::Unavailable("no answer in time".to_owned()));
-        match answer.unwrap_or_else(late) {
+        let answer = timeout(PROBE_TIMEOUT, probe()).await;
+        match answer.unwrap_or_else(|_| Err((late, "no answer in time".to_owned()))) {
             Ok(()) => {
-                (failures, interval) = (0, CLUSTER_INTERVAL);
-                readiness.up(Dependency::Kubernetes);
+                (failures, interval) = (0, INTERVAL);
+                readiness.up(dependency);
             }
-            Err(error) => {
+            Err((word, error)) => {
                 failures += 1;
-                if failures == CLUSTER_FAILURES {
-                    tracing::warn!(event = "cluster_unreachable", error = %error, "the cluster does not answer");
+                if failures == FAILURES {
+                    let name = dependency.as_str();
+                    tracing::warn!(
+                        event = "dependency_unreachable",
+                        dependency = name,
+                        error,
+                        "a dependency does not answer"
+                    );
                 }
-                if failures >= CLUSTER_FAILURES {
-                    readiness.down(Dependency::Kubernetes, "kubernetes_unreachable");
+                if failures >= FAILURES {
+                    readiness.down(dependency, word);
                 }
             }
         }

@@ -98,6 +98,7 @@ fn investigation() -> Investigation {
         },
         excluded: Vec::new(),
         not_checked: Vec::new(),
+        confidence_basis: None,
     }
 }
 

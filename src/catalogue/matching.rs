@@ -8,6 +8,17 @@ use super::{Candidates, Excluded, MatchContext, Workflow};
 const BASE: f64 = 5.0;
 const CUSTOM_EXACT: f64 = 0.15;
 const CUSTOM_WILDCARD: f64 = 0.075;
+/// What a detected label adds when the workflow names its value.
+const DETECTED: &[(&str, f64)] = &[
+    ("gitOpsManaged", 0.10),
+    ("gitOpsTool", 0.10),
+    ("pdbProtected", 0.05),
+    ("serviceMesh", 0.05),
+    ("networkIsolated", 0.03),
+    ("helmManaged", 0.02),
+    ("stateful", 0.02),
+    ("hpaEnabled", 0.02),
+];
 
 /// Splits workflows into those that fit, best first, and the rest with every reason.
 pub(super) fn candidates<'a>(workflows: impl Iterator<Item = &'a Workflow>, context: &MatchContext) -> Candidates {
@@ -15,15 +26,25 @@ pub(super) fn candidates<'a>(workflows: impl Iterator<Item = &'a Workflow>, cont
     for workflow in workflows {
         let reasons = misfits(workflow, context);
         if reasons.is_empty() {
+            let remarks = contradictions(workflow, context);
+            if !remarks.is_empty() {
+                found.remarks.insert(workflow.id.clone(), remarks);
+            }
             found.matching.push(workflow.clone());
         } else {
             found.excluded.push(Excluded { workflow: workflow.clone(), reasons });
         }
     }
-    found.matching.sort_by(|a, b| {
+    let Candidates { matching, remarks, .. } = &mut found;
+    matching.sort_by(|a, b| {
+        let suits = remarks.contains_key(&a.id).cmp(&remarks.contains_key(&b.id));
         let score = score(b, context).total_cmp(&score(a, context));
         let specific = specificity(b).cmp(&specificity(a));
-        score.then(specific).then_with(|| version(&b.version).cmp(&version(&a.version))).then_with(|| a.id.cmp(&b.id))
+        suits
+            .then(score)
+            .then(specific)
+            .then_with(|| version(&b.version).cmp(&version(&a.version)))
+            .then_with(|| a.id.cmp(&b.id))
     });
     found.excluded.sort_by(|a, b| a.workflow.name.cmp(&b.workflow.name));
     found
@@ -96,7 +117,32 @@ fn score(workflow: &Workflow, context: &MatchContext) -> f64 {
             _ => 0.0,
         })
         .sum();
-    ((BASE + custom) / 10.0).min(1.0)
+    let detected: f64 =
+        DETECTED.iter().filter(|(name, _)| is_named(workflow, context, name)).map(|(_, weight)| weight).sum();
+    ((BASE + custom + detected) / 10.0).min(1.0)
+}
+
+/// True when the workflow names this label with the detected value, or with any value of one that is present.
+fn is_named(workflow: &Workflow, context: &MatchContext, name: &str) -> bool {
+    let (Some(required), Some(detected)) = (workflow.detected_labels.get(name), context.detected_labels.get(name))
+    else {
+        return false;
+    };
+    let present = !matches!(detected.as_str(), "" | "false");
+    present && (required == "*" || required.eq_ignore_ascii_case(detected))
+}
+
+/// Labels the workflow requires and that were found to be otherwise.
+fn contradictions(workflow: &Workflow, context: &MatchContext) -> Vec<String> {
+    let required = workflow.detected_labels.iter().filter(|(_, required)| required.as_str() != "*");
+    required
+        .filter_map(|(name, required)| {
+            let detected = context.detected_labels.get(name)?;
+            let differs = !required.eq_ignore_ascii_case(detected);
+            let shown = if detected.is_empty() { "none" } else { detected };
+            differs.then(|| format!("requires {name}={required}, detected was {shown}"))
+        })
+        .collect()
 }
 
 /// How many of the mandatory labels say more than `*`: the narrower workflow was made for the case.

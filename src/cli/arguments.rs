@@ -69,7 +69,8 @@ pub(super) struct InvestigateOptions {
     /// Incident file (the body of POST /api/v1/incident/analyze; `-` reads standard input), or an object as KIND/NAME.
     #[arg(value_name = "INCIDENT|KIND/NAME")]
     pub(super) subject: String,
-    /// Recorded cluster [default: the folder `bundle` beside the incident file, else the live cluster].
+    /// Recorded cluster [default: what the configuration file names, else the folder `bundle` beside the incident file, else
+    /// the live cluster].
     #[arg(long, value_name = "DIR")]
     pub(super) bundle: Option<PathBuf>,
     /// Namespace of the object.

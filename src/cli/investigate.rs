@@ -44,7 +44,8 @@ pub(super) fn investigate(options: InvestigateOptions) -> Result<u8, Failure> {
     Ok(if investigation.review.is_some() { 3 } else { 0 })
 }
 
-/// The file's configuration when there is one, with the cluster that flags or the incident's folder name.
+/// The file's configuration when there is one, with the cluster that a flag names, or the bundle beside the incident when
+/// the file says nothing about the cluster.
 fn configuration(options: &InvestigateOptions, subject: &Subject) -> Result<Config, Failure> {
     let mut config = match &options.config {
         Some(path) => Config::load(path)?,
@@ -52,11 +53,11 @@ fn configuration(options: &InvestigateOptions, subject: &Subject) -> Result<Conf
     };
     // The session belongs to this run alone.
     config.audit.sink = AuditSink::Local;
-    let beside = || match (&options.config, subject) {
-        (None, Subject::Incident { bundle, .. }) => bundle.clone(),
-        _ => None,
+    let beside = match subject {
+        Subject::Incident { bundle, .. } => bundle.clone().filter(|_| !config.names_cluster),
+        Subject::Object { .. } => None,
     };
-    if let Some(directory) = options.bundle.clone().or_else(beside) {
+    if let Some(directory) = options.bundle.clone().or(beside) {
         config.cluster.source = ClusterSource::Bundle;
         config.cluster.bundle = Some(directory);
     }

@@ -44,6 +44,9 @@ pub(super) fn render(incident: &Incident, investigation: &Investigation, context
     evidence(&mut page, &investigation.root_cause.evidence);
     workflow(&mut page, investigation);
     alternatives(&mut page, investigation);
+    if let Some(basis) = &investigation.confidence_basis {
+        page.list(&format!("Support: {}", basis.band.as_str()), BOLD, &basis.facts);
+    }
     page.list("Warnings", YELLOW, &investigation.warnings);
     let mut not_checked = investigation.not_checked.clone();
     not_checked.extend(context.problems.iter().map(|problem| format!("skipped: {problem}")));

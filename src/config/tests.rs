@@ -46,7 +46,7 @@ fn every_mistake_is_told_with_its_place_and_a_remedy() {
         ),
         (
             "investigation: {timeout_seconds: 5}",
-            "./config.yaml: investigation.timeout_seconds must be between 10 and 3600",
+            "./config.yaml: investigation.timeout_seconds is 5, it must be between 10 and 3600",
         ),
         (
             "shutdown: {drain_seconds: 300}",

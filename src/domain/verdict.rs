@@ -30,6 +30,9 @@ pub struct Investigation {
     pub validation_attempts: Vec<ValidationAttempt>,
     /// Who answered.
     pub engine: Engine,
+    /// What a model's answer rests on; `None` for the analyser, whose confidence is computed from facts itself.
+    #[serde(default)]
+    pub confidence_basis: Option<ConfidenceBasis>,
     /// Why every other workflow of the action type was left out: the report's "why not".
     #[serde(default)]
     pub excluded: Vec<ExcludedWorkflow>,
@@ -52,6 +55,35 @@ pub struct RootCause {
     /// From cause to symptom.
     pub causal_chain: Vec<String>,
     pub evidence: Vec<Evidence>,
+}
+
+/// How far a model's answer is supported, and by what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConfidenceBasis {
+    pub band: ConfidenceBand,
+    /// The model's own number, as given.
+    pub model_confidence: Option<f64>,
+    /// What the band was computed from, in plain words.
+    pub facts: Vec<String>,
+}
+
+/// Support of an answer by facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConfidenceBand {
+    Low,
+    Medium,
+    High,
+}
+
+impl ConfidenceBand {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
 }
 
 /// A workflow that passed validation, with the catalogue's own execution data.

@@ -27,7 +27,7 @@ pub fn render(enrichment: &Enrichment, repetition_threshold: usize) -> String {
         lines.push("\n### Resource quota of the namespace".to_owned());
         lines.extend(quota.into_iter().map(|line| format!("- {line}")));
     }
-    lines.push(format!("\n{}", past(&enrichment.history, repetition_threshold)));
+    lines.push(format!("\n{}", render_history(&enrichment.history, repetition_threshold)));
     if !enrichment.notes.is_empty() {
         lines.push("\n### Limits of this context".to_owned());
         lines.extend(enrichment.notes.iter().map(|note| format!("- {}", note.replace(char::is_control, " "))));
@@ -45,7 +45,8 @@ fn owner(enrichment: &Enrichment) -> String {
     format!("{} ({version}{scope})", enrichment.root_owner)
 }
 
-fn past(state: &HistoryState, threshold: usize) -> String {
+/// The history as a section of its own; says so when it is not known, which is not the same as empty.
+pub fn render_history(state: &HistoryState, threshold: usize) -> String {
     match state {
         HistoryState::Known(history) if history.is_empty() => {
             "### Remediation history\nNo earlier remediation is on record.".to_owned()

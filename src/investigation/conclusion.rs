@@ -5,21 +5,35 @@ use jiff::Timestamp;
 use super::decision::{Facts, decide};
 use super::outcome::Outcome;
 use super::selection::Selection;
+use super::two_decimals;
 use crate::analyser::Diagnosis;
-use crate::domain::{Disposition, Engine, Evidence, Finding, Incident, Investigation, RootCause, Source};
+use crate::domain::{
+    AlternativeWorkflow, Disposition, Engine, Evidence, Finding, Incident, Investigation, ReviewReason, RootCause,
+    SelectedWorkflow, Source,
+};
 
 /// "Resolved" below this confidence counts as inconclusive.
 const RESOLVED_BAND: f64 = 0.7;
+
+/// Why the analyser answers although a model was asked. A person must look then, and no workflow is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StandIn {
+    pub(super) reason: ReviewReason,
+    /// One sentence for people.
+    pub(super) because: String,
+}
 
 /// Applies the decision table to the analyser's best finding and the workflow chosen for it.
 pub(super) fn conclude(
     incident: &Incident,
     diagnosis: &Diagnosis,
     selection: Selection,
+    stand_in: Option<StandIn>,
     completed_at: Timestamp,
 ) -> Investigation {
     let top = diagnosis.top();
     let facts = Facts {
+        fatal: stand_in.as_ref().map(|stand_in| (stand_in.reason, stand_in.because.clone())),
         outcome: top.map_or(Outcome::Inconclusive, |finding| outcome(finding.disposition)),
         confidence: diagnosis.confidence,
         resolved_band: RESOLVED_BAND,
@@ -29,21 +43,37 @@ pub(super) fn conclude(
     };
     let decision = decide(&facts);
     let root_cause = root_cause(incident, top);
+    let (selected_workflow, not_run) = match selection.selected {
+        Some(selected) if decision.keep_workflow => (Some(selected), None),
+        selected => (None, selected.map(as_alternative)),
+    };
     Investigation {
         incident_id: incident.incident_id.clone(),
         analysis: analysis(diagnosis, &root_cause.summary),
         root_cause,
-        selected_workflow: selection.selected.filter(|_| decision.keep_workflow),
+        selected_workflow,
         confidence: two_decimals(diagnosis.confidence.max(decision.confidence_min)),
         completed_at,
         review: decision.review,
         actionable: decision.actionable,
         warnings: decision.warnings,
-        alternatives: selection.alternatives,
+        alternatives: not_run.into_iter().chain(selection.alternatives).collect(),
         validation_attempts: selection.attempts,
-        engine: Engine::Analyser { because: None },
+        engine: Engine::Analyser { because: stand_in.map(|stand_in| stand_in.because) },
         excluded: selection.excluded,
         not_checked: diagnosis.not_checked.clone(),
+        confidence_basis: None,
+    }
+}
+
+/// What would have been run: for the person who looks.
+fn as_alternative(selected: SelectedWorkflow) -> AlternativeWorkflow {
+    AlternativeWorkflow {
+        workflow_id: selected.workflow_id,
+        workflow_name: selected.workflow_name,
+        execution_bundle: selected.execution_bundle,
+        confidence: selected.confidence,
+        rationale: selected.rationale,
     }
 }
 
@@ -101,8 +131,4 @@ fn analysis(diagnosis: &Diagnosis, summary: &str) -> String {
     let others = diagnosis.findings.iter().skip(1).filter(|ranked| ranked.is_related).take(OTHERS_MAX);
     let others: Vec<&str> = others.map(|ranked| ranked.finding.summary.as_str()).collect();
     if others.is_empty() { summary.to_owned() } else { format!("{summary}\n\nAlso seen: {}", others.join(" ")) }
-}
-
-fn two_decimals(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Who answers, and how long it may take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Who answers, how long it may take, and what a model may spend on it (investigation §1.5.2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InvestigationConfig {
     /// `auto` (default), `model` or `analyser`.
@@ -13,11 +13,112 @@ pub struct InvestigationConfig {
     /// Wall-clock budget of one investigation, queue time included, seconds, 10..=3600. Default 540: the calling
     /// controller gives up after ten minutes.
     pub timeout_seconds: u64,
+    /// How long before the end of the budget a model is told to conclude, seconds. Default 45; never more than a quarter
+    /// of the budget.
+    pub wrap_up_seconds: u64,
+    /// Whether the model hears of the analyser's findings, as hypotheses to be checked. Default true.
+    pub analyser_hypotheses: bool,
+    /// Budget of the root-cause phase. Default 40 turns, 15 calls per tool, 60 in all.
+    pub rca: PhaseConfig,
+    /// Budget of the workflow-selection phase. Default 20 turns, 10 calls per tool, 30 in all.
+    pub selection: SelectionConfig,
+    /// Tool calls of one turn running at once, 1..=32. Default 8.
+    pub max_parallel_tools: usize,
+    /// One tool call, seconds, 1..=600. Default 60.
+    pub tool_call_timeout_seconds: u64,
+    /// Characters of one tool result shown to the model; 0 (default) = the engine's own rule: 15 % of the context window,
+    /// at most 25 000 tokens.
+    pub max_tool_output_chars: usize,
+    /// Prompt and completion tokens of one investigation; 0 (default) = no limit.
+    pub max_tokens_total: u64,
+    /// Validations of a submitted workflow, 1..=10. Default 3: two corrections.
+    pub max_validation_attempts: u32,
+    /// From this confidence on "resolved" is believed. Default 0.7.
+    pub resolved_confidence_threshold: f64,
+    /// Below this confidence a model is told to answer "inconclusive". Default 0.5.
+    pub inconclusive_confidence_threshold: f64,
 }
 
 impl Default for InvestigationConfig {
     fn default() -> Self {
-        Self { engine: EngineChoice::Auto, timeout_seconds: 540 }
+        Self {
+            engine: EngineChoice::Auto,
+            timeout_seconds: 540,
+            wrap_up_seconds: 45,
+            analyser_hypotheses: true,
+            rca: PhaseConfig::default(),
+            selection: SelectionConfig::default(),
+            max_parallel_tools: 8,
+            tool_call_timeout_seconds: 60,
+            max_tool_output_chars: 0,
+            max_tokens_total: 0,
+            max_validation_attempts: 3,
+            resolved_confidence_threshold: 0.7,
+            inconclusive_confidence_threshold: 0.5,
+        }
+    }
+}
+
+/// Section `prompt` (operations §1.3.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PromptConfig {
+    /// How often an action may have been repeated for one signal before the history warns of it, 1..=20. Default 2.
+    pub repeated_remediation_escalation_threshold: usize,
+}
+
+impl Default for PromptConfig {
+    fn default() -> Self {
+        Self { repeated_remediation_escalation_threshold: 2 }
+    }
+}
+
+impl PromptConfig {
+    /// # Errors
+    /// A value outside its range, in one sentence naming the key.
+    pub fn check(&self) -> Result<(), String> {
+        match self.repeated_remediation_escalation_threshold {
+            1..=20 => Ok(()),
+            value => {
+                Err(format!("prompt.repeated_remediation_escalation_threshold is {value}, it must be between 1 and 20"))
+            }
+        }
+    }
+}
+
+/// Budget of the root-cause phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PhaseConfig {
+    /// Model calls, 2..=200.
+    pub max_turns: u32,
+    /// Calls of one tool, 1..=1000.
+    pub max_tool_calls_per_tool: u32,
+    /// Calls of all tools, 1..=1000.
+    pub max_total_tool_calls: u32,
+}
+
+impl Default for PhaseConfig {
+    fn default() -> Self {
+        Self { max_turns: 40, max_tool_calls_per_tool: 15, max_total_tool_calls: 60 }
+    }
+}
+
+/// Budget of the workflow-selection phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SelectionConfig {
+    /// Model calls, 2..=200.
+    pub max_turns: u32,
+    /// Calls of one tool, 1..=1000.
+    pub max_tool_calls_per_tool: u32,
+    /// Calls of all tools, 1..=1000.
+    pub max_total_tool_calls: u32,
+}
+
+impl Default for SelectionConfig {
+    fn default() -> Self {
+        Self { max_turns: 20, max_tool_calls_per_tool: 10, max_total_tool_calls: 30 }
     }
 }
 
@@ -27,16 +128,49 @@ impl InvestigationConfig {
         Duration::from_secs(self.timeout_seconds)
     }
 
+    /// How long before the deadline the model is told to conclude.
+    pub fn wrap_up(&self) -> Duration {
+        Duration::from_secs(self.wrap_up_seconds).min(self.timeout() / 4)
+    }
+
     /// What is wrong with the values, in one sentence naming the key.
     ///
     /// # Errors
-    /// A time outside its range.
+    /// A value outside its range.
     pub fn check(&self) -> Result<(), String> {
-        if (10..=3600).contains(&self.timeout_seconds) {
-            Ok(())
-        } else {
-            Err("investigation.timeout_seconds must be between 10 and 3600".to_owned())
+        within("timeout_seconds", self.timeout_seconds, 10, 3600)?;
+        for (phase, budget) in [("rca", self.rca), ("selection", self.selection.into())] {
+            within(&format!("{phase}.max_turns"), budget.max_turns.into(), 2, 200)?;
+            within(&format!("{phase}.max_tool_calls_per_tool"), budget.max_tool_calls_per_tool.into(), 1, 1000)?;
+            within(&format!("{phase}.max_total_tool_calls"), budget.max_total_tool_calls.into(), 1, 1000)?;
         }
+        within("max_parallel_tools", self.max_parallel_tools as u64, 1, 32)?;
+        within("tool_call_timeout_seconds", self.tool_call_timeout_seconds, 1, 600)?;
+        within("max_validation_attempts", self.max_validation_attempts.into(), 1, 10)?;
+        if !(0.0 < self.inconclusive_confidence_threshold
+            && self.inconclusive_confidence_threshold < self.resolved_confidence_threshold
+            && self.resolved_confidence_threshold <= 1.0)
+        {
+            return Err("investigation.inconclusive_confidence_threshold and .resolved_confidence_threshold must be \
+                        above 0 and at most 1, the first below the second"
+                .to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(format!("investigation.{key} is {value}, it must be between {least} and {most}"))
+    }
+}
+
+impl From<SelectionConfig> for PhaseConfig {
+    fn from(selection: SelectionConfig) -> Self {
+        let SelectionConfig { max_turns, max_tool_calls_per_tool, max_total_tool_calls } = selection;
+        Self { max_turns, max_tool_calls_per_tool, max_total_tool_calls }
     }
 }
 

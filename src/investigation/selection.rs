@@ -2,18 +2,15 @@
 //! (investigation §6). What the catalogue says about execution is taken from the catalogue alone.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::binding::{bound, scope_error};
 use super::decision::WorkflowFacts;
 use crate::catalogue::parameters::{Bound, bind};
-use crate::catalogue::{Candidates, Catalogue, CatalogueError, Excluded, MatchContext, Parameter, Workflow};
+use crate::catalogue::{Candidates, Catalogue, CatalogueError, Excluded, MatchContext, Workflow};
 use crate::domain::{
-    AlternativeWorkflow, ExcludedWorkflow, Finding, Incident, ResourceRef, ReviewReason, SelectedWorkflow,
-    ValidationAttempt,
+    AlternativeWorkflow, ExcludedWorkflow, Finding, Incident, ReviewReason, SelectedWorkflow, ValidationAttempt,
 };
-
-/// Action types that change a node, and nothing else.
-const NODE_SCOPED: &[&str] = &["RemoveTaint", "DrainNode", "CordonNode", "UncordonNode", "RebootNode", "CleanupNode"];
 
 /// What became of the choice. The default: nothing was looked for.
 #[derive(Debug, Clone, Default)]
@@ -59,7 +56,7 @@ pub(super) async fn select(
 }
 
 fn choose(candidates: Candidates, finding: &Finding, confidence: f64, now: Timestamp) -> Selection {
-    let Candidates { matching, excluded } = candidates;
+    let Candidates { matching, excluded, .. } = candidates;
     let mut selection = Selection { excluded: excluded.iter().map(not_fitting).collect(), ..Selection::default() };
     let left_out = excluded.len();
     for workflow in &matching {
@@ -71,7 +68,8 @@ fn choose(candidates: Candidates, finding: &Finding, confidence: f64, now: Times
         } else if selection.selected.is_none() {
             selection.attempts.push(attempt(selection.attempts.len(), workflow, Vec::new(), now));
             let others = matching.len() + left_out - 1;
-            selection.selected = Some(selected(workflow, values, finding, confidence, others));
+            selection.selected =
+                Some(bound(workflow, values, &finding.target, confidence, rationale(workflow, others)));
         } else {
             selection.alternatives.push(alternative(workflow, confidence));
         }
@@ -82,11 +80,6 @@ fn choose(candidates: Candidates, finding: &Finding, confidence: f64, now: Times
 /// The analyser's values. The service's own names are never taken from anybody.
 fn hints(finding: &Finding) -> Map<String, Value> {
     finding.parameters.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-fn scope_error(workflow: &Workflow, target: &ResourceRef) -> Option<String> {
-    let wrong = NODE_SCOPED.contains(&workflow.action_type.as_str()) && target.namespace.is_some();
-    wrong.then(|| format!("{} changes nodes and cannot change {target}", workflow.action_type))
 }
 
 fn attempt(before: usize, workflow: &Workflow, errors: Vec<String>, timestamp: Timestamp) -> ValidationAttempt {
@@ -103,49 +96,14 @@ fn not_fitting(excluded: &Excluded) -> ExcludedWorkflow {
     ExcludedWorkflow { workflow_name: excluded.workflow.name.clone(), reasons: excluded.reasons.clone() }
 }
 
-fn selected(
-    workflow: &Workflow,
-    mut parameters: Map<String, Value>,
-    finding: &Finding,
-    confidence: f64,
-    others: usize,
-) -> SelectedWorkflow {
-    parameters.extend(target_parameters(&workflow.parameters, &finding.target));
+fn rationale(workflow: &Workflow, others: usize) -> String {
     let compared = match others {
         0 => "the only workflow of this kind".to_owned(),
         1 => "preferred to 1 other of this kind".to_owned(),
         others => format!("preferred to {others} others of this kind"),
     };
-    SelectedWorkflow {
-        workflow_id: workflow.id.clone(),
-        workflow_name: workflow.name.clone(),
-        action_type: workflow.action_type.clone(),
-        version: workflow.version.clone(),
-        execution_bundle: workflow.execution.bundle.clone(),
-        execution_bundle_digest: workflow.execution.bundle_digest.clone(),
-        execution_engine: workflow.execution.engine.clone(),
-        service_account_name: workflow.execution.service_account.clone(),
-        engine_config: workflow.execution.engine_config.clone(),
-        confidence,
-        rationale: format!(
-            "{} Use it when: {} ({compared})",
-            workflow.description.what, workflow.description.when_to_use
-        ),
-        parameters,
-    }
-}
-
-/// `TARGET_RESOURCE_*` as the workflow declares them, from the verified target (investigation §5.7). Values are texts.
-pub(super) fn target_parameters(declared: &[Parameter], target: &ResourceRef) -> Map<String, Value> {
-    let known = [
-        ("TARGET_RESOURCE_KIND", Some(&target.kind)),
-        ("TARGET_RESOURCE_NAME", Some(&target.name)),
-        ("TARGET_RESOURCE_NAMESPACE", target.namespace.as_ref()),
-        ("TARGET_RESOURCE_API_VERSION", target.api_version.as_ref()),
-    ];
-    let is_declared = |name: &str| declared.iter().any(|parameter| parameter.name == name);
-    let declared = known.into_iter().filter(|(name, _)| is_declared(name));
-    declared.filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))).collect()
+    let description = &workflow.description;
+    format!("{} Use it when: {} ({compared})", description.what, description.when_to_use)
 }
 
 fn alternative(workflow: &Workflow, confidence: f64) -> AlternativeWorkflow {

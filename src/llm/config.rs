@@ -35,6 +35,9 @@ pub struct LlmConfig {
     /// Ceiling of each answer, tokens, 1..=200000.
     #[serde(default)]
     pub max_tokens_per_request: Option<u32>,
+    /// Tokens the model can take in at once, 4000..=10000000. Default 128000. Conversations are kept within it.
+    #[serde(default = "window_default")]
+    pub context_window_tokens: usize,
 }
 
 /// Providers spoken so far; all of them in the OpenAI Chat Completions dialect.
@@ -77,6 +80,10 @@ fn timeout_default() -> u64 {
 
 fn retries_default() -> u32 {
     3
+}
+
+fn window_default() -> usize {
+    128_000
 }
 
 fn backoff_default() -> u64 {

@@ -31,7 +31,8 @@ pub struct Llm {
     model: String,
     max_retries: u32,
     backoff: Backoff,
-    output_tokens_max: Option<u32>,
+    output_tokens_max: u32,
+    context_window_tokens: usize,
     key: KeySource,
     /// What this model was found not to accept stays out for the life of the process.
     parameters: Mutex<Parameters>,
@@ -161,7 +162,8 @@ impl Llm {
             model: config.model.trim().to_owned(),
             max_retries: config.max_retries,
             backoff: Backoff { base, ceiling: base * 10, server_ceiling: Duration::from_mins(1), jitter: 0.2 },
-            output_tokens_max: config.max_tokens_per_request,
+            output_tokens_max: config.max_tokens_per_request.unwrap_or(output_rule(config.context_window_tokens)),
+            context_window_tokens: config.context_window_tokens,
             key,
             parameters: Mutex::new(Parameters {
                 temperature: config.temperature,
@@ -185,13 +187,29 @@ impl Llm {
         self.url.trim_end_matches("/chat/completions")
     }
 
+    /// Tokens the model can take in at once.
+    pub fn context_window_tokens(&self) -> usize {
+        self.context_window_tokens
+    }
+
+    /// Whether the provider can be reached: any answer to a request without content counts. Costs nothing.
+    ///
+    /// # Errors
+    /// No connection, or no answer in time.
+    pub async fn probe(&self, patience: Duration) -> Result<(), ErrorKind> {
+        let answer = self.client.head(self.endpoint()).timeout(patience).send().await;
+        answer.map(drop).map_err(|error| network_failure(&error).kind)
+    }
+
     /// One call with retries. Cancel by dropping the future: the connection closes.
     ///
     /// # Errors
     /// The last failure, classified.
     pub async fn chat(&self, request: &ChatRequest<'_>) -> Result<ChatReply, LlmError> {
-        let request =
-            &ChatRequest { output_tokens_max: request.output_tokens_max.or(self.output_tokens_max), ..request.clone() };
+        let request = &ChatRequest {
+            output_tokens_max: request.output_tokens_max.or(Some(self.output_tokens_max)),
+            ..request.clone()
+        };
         let (mut retries, mut drops, mut key_reread) = (0, 0, false);
         loop {
             let failure = match self.attempt(request).await {
@@ -303,6 +321,12 @@ impl KeySource {
     }
 }
 
+/// Ceiling of an answer when the configuration names none (operations §1.3.2): a fifth of the window, at most 16 384.
+fn output_rule(window_tokens: usize) -> u32 {
+    const MOST: usize = 16_384;
+    u32::try_from((window_tokens / 5).min(MOST)).unwrap_or(u32::MAX)
+}
+
 fn check_ranges(config: &LlmConfig) -> Result<(), LlmBuildError> {
     let within = |name, inside: bool, range| if inside { Ok(()) } else { Err(LlmBuildError::OutOfRange(name, range)) };
     if config.model.trim().is_empty() {
@@ -310,6 +334,7 @@ fn check_ranges(config: &LlmConfig) -> Result<(), LlmBuildError> {
     }
     within("timeout_seconds", (1..=1800).contains(&config.timeout_seconds), "1..=1800")?;
     within("max_retries", config.max_retries <= 10, "0..=10")?;
+    within("context_window_tokens", (4_000..=10_000_000).contains(&config.context_window_tokens), "4000..=10000000")?;
     within("temperature", config.temperature.is_none_or(|value| (0.0..=2.0).contains(&value)), "0.0..=2.0")?;
     within(
         "max_tokens_per_request",

@@ -10,6 +10,7 @@ mod live_cluster;
 mod malformed;
 mod process;
 mod prometheus_tools;
+mod scenarios;
 mod service;
 mod sessions;
 mod store;

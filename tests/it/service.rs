@@ -253,5 +253,6 @@ pub(crate) fn finding_for(incident: &Incident) -> Investigation {
         engine: Engine::Analyser { because: None },
         excluded: vec![],
         not_checked: vec![],
+        confidence_basis: None,
     }
 }

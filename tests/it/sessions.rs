@@ -60,6 +60,7 @@ fn investigation(incident: &Incident) -> Investigation {
         engine: Engine::Analyser { because: None },
         excluded: Vec::new(),
         not_checked: Vec::new(),
+        confidence_basis: None,
     }
 }
 

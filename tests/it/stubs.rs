@@ -1,4 +1,5 @@
 //! Small servers that stand in for what the service talks to.
 
 pub(crate) mod apiserver;
+pub(crate) mod model;
 pub(crate) mod scripted;

@@ -174,7 +174,12 @@ impl IncidentResponse {
         Self {
             incident_id: investigation.incident_id.clone(),
             analysis: analysis.to_owned(),
-            root_cause_analysis: root_cause::render(&investigation.root_cause, analysis, severities.is_late(shape)),
+            root_cause_analysis: root_cause::render(
+                &investigation.root_cause,
+                investigation.confidence_basis.as_ref(),
+                analysis,
+                severities.is_late(shape),
+            ),
             selected_workflow: settled.workflow,
             confidence,
             timestamp: seconds(investigation.completed_at),

@@ -103,3 +103,25 @@ fn versions_are_numbers() {
     assert!(version("1.0.0") > version("1.0.0-rc.1"));
     assert!(version("v2.0") > version("1.99"));
 }
+
+#[test]
+fn detected_labels_rank_and_never_exclude() {
+    let requires = |name: &str, labels: &[(&str, &str)]| {
+        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Workflow { detected_labels: labels, ..workflow(name) }
+    };
+    let all = [
+        requires("d-git", &[("gitOpsManaged", "true")]),
+        requires("c-plain", &[]),
+        requires("b-stateless", &[("stateful", "false")]),
+        requires("a-flux", &[("gitOpsTool", "flux")]),
+        requires("e-unknown", &[("hpaEnabled", "true")]),
+    ];
+    let detected = [("gitOpsManaged", "true"), ("gitOpsTool", "argocd"), ("stateful", "false")];
+    let detected = detected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let found = candidates(all.iter(), &context().with_detected_labels(detected));
+    let names: Vec<&str> = found.matching.iter().map(|workflow| workflow.name.as_str()).collect();
+    assert_eq!(names, ["d-git", "b-stateless", "c-plain", "e-unknown", "a-flux"]);
+    assert_eq!(found.remarks["a-flux"], ["requires gitOpsTool=flux, detected was argocd"]);
+    assert_eq!((found.remarks.len(), found.excluded.len()), (1, 0));
+}

@@ -1,6 +1,7 @@
 use super::*;
 use crate::catalogue::DirectoryCatalogue;
-use crate::domain::{CauseClass, Disposition};
+use crate::domain::{CauseClass, Disposition, ResourceRef};
+use serde_json::json;
 
 fn finding(action_type: Option<&str>, target: ResourceRef, parameters: Value) -> Finding {
     Finding {

@@ -2,10 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Evidence, ResourceRef, RootCause};
+use crate::domain::{ConfidenceBasis, Evidence, ResourceRef, RootCause};
 
-/// The map in the documented order. `summary` falls back to the first sentence of `analysis`.
-pub(super) fn render(cause: &RootCause, analysis: &str, late_severity: bool) -> Map<String, Value> {
+/// The map in the documented order. `summary` falls back to the first sentence of `analysis`. `basis` and the evidence are
+/// additions that earlier clients pass over.
+pub(super) fn render(
+    cause: &RootCause,
+    basis: Option<&ConfidenceBasis>,
+    analysis: &str,
+    late_severity: bool,
+) -> Map<String, Value> {
     let severity = if late_severity { cause.severity.as_late_str() } else { cause.severity.as_str() };
     let summary = match cause.summary.trim() {
         "" => first_sentence(analysis),
@@ -32,6 +38,9 @@ pub(super) fn render(cause: &RootCause, analysis: &str, late_severity: bool) -> 
     }
     if !cause.evidence.is_empty() {
         put("evidence", cause.evidence.iter().map(evidence).collect());
+    }
+    if let Some(basis) = basis {
+        put("confidence_basis", json!(basis));
     }
     map
 }

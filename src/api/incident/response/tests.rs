@@ -54,6 +54,7 @@ fn investigation() -> Investigation {
         engine: Engine::Analyser { because: None },
         excluded: vec![],
         not_checked: vec![],
+        confidence_basis: None,
     }
 }
 

@@ -1,0 +1,289 @@
+//! Running the tools a model asks for (investigation §2.7): checked against budget, schema and what was asked before;
+//! run side by side; redacted before anything else; answered in the order of the request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::fitting::ResultMark;
+use super::{Conversation, Setting, Stop};
+use crate::investigation::journal::ToolCallRecord;
+use crate::llm::{Message, ToolCall};
+use crate::telemetry::metrics;
+use crate::tools::arguments::{self, Checked};
+use crate::tools::{Content, Invocation, Tool, ToolOutput, ToolStatus, reduce};
+
+/// After so long a call whose answer changes with time may be made again.
+const REPEAT_AFTER: Duration = Duration::from_secs(60);
+/// Characters of a schema shown with an error about arguments.
+const SCHEMA_CHARS_MAX: usize = 1_500;
+/// Redaction of more than this leaves the async threads, in characters.
+const INLINE_CHARS_MAX: usize = 64 * 1024;
+
+/// A call that was made: what a repetition is told.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    turn: u32,
+    at: Instant,
+    result_id: Option<String>,
+    status: ToolStatus,
+}
+
+/// What becomes of a requested call.
+enum Plan {
+    Run(Box<Run>),
+    /// Not run; the model is told why.
+    Answer(ToolStatus, String),
+}
+
+struct Run {
+    tool: Arc<dyn Tool>,
+    /// As the model called it.
+    name: String,
+    arguments: Map<String, Value>,
+    notes: Vec<String>,
+    key: String,
+    index: u64,
+    result_id: String,
+}
+
+/// A call that was run.
+struct Ran {
+    output: Shown,
+    key: String,
+}
+
+/// What the model is shown of an answer.
+struct Shown {
+    text: String,
+    result_id: String,
+    status: ToolStatus,
+}
+
+impl Conversation<'_> {
+    /// Runs the calls of one message and appends their results in its order.
+    pub(super) async fn run_calls(&mut self, calls: &[ToolCall]) -> Result<(), Stop> {
+        let plans: Vec<Plan> = calls.iter().map(|call| self.plan(call)).collect();
+        let (setting, limits) = (self.setting, self.limits);
+        let running = plans.into_iter().map(|plan| async move {
+            match plan {
+                Plan::Answer(status, text) => Err((status, text)),
+                Plan::Run(run) => Ok(run.finish(setting, limits.call_timeout, limits.result_chars_max).await),
+            }
+        });
+        let running =
+            futures_util::stream::iter(running).buffered(limits.parallel_calls_max.max(1)).collect::<Vec<_>>();
+        let ran = tokio::select! {
+            ran = running => ran,
+            () = setting.run.cancel.cancelled() => return Err(Stop::Cancelled),
+        };
+        for (call, outcome) in calls.iter().zip(ran) {
+            let content = match outcome {
+                Err((status, text)) => format!("tool={} status={}\n{text}", call.name, status.as_str()),
+                Ok(Ran { output, key }) => {
+                    let mark = ResultMark {
+                        message: self.messages.len(),
+                        key: key.clone(),
+                        result_id: output.result_id.clone(),
+                        is_stub: false,
+                    };
+                    self.results.push(mark);
+                    if let Some(made) = self.made.get_mut(&key) {
+                        (made.result_id, made.status) = (Some(output.result_id), output.status);
+                    }
+                    output.text
+                }
+            };
+            self.push(Message::ToolResult { call_id: call.id.clone(), content });
+        }
+        Ok(())
+    }
+
+    /// Budget, tool, arguments, repetition: in this order.
+    fn plan(&mut self, call: &ToolCall) -> Plan {
+        let refuse = |text: String| Plan::Answer(ToolStatus::Error, text);
+        let name = call.name.trim();
+        let Some(tool) = self.tools.find(name).map(Arc::clone) else {
+            self.spent.tool_calls += 1;
+            let mut known: Vec<&str> = self.tools.names().collect();
+            known.extend(self.submit.iter().map(|tool| tool.name.as_str()));
+            return refuse(format!("{name:?} is not available in this step; available: {}", known.join(", ")));
+        };
+        let own_name = tool.definition().name.clone();
+        if tool.is_counted() {
+            if self.spent.tool_calls >= self.limits.tool_calls_max {
+                return refuse(
+                    "the tool budget of this step is used up: submit your answer with what you know".to_owned(),
+                );
+            }
+            let used = self.per_tool.entry(own_name.clone()).or_default();
+            if *used >= self.limits.calls_per_tool_max {
+                return refuse(format!("{own_name} was called {used} times, its limit: use another tool or submit"));
+            }
+            *used += 1;
+            self.spent.tool_calls += 1;
+        }
+        let schema = &tool.definition().parameters;
+        let checked = arguments::parse(&call.arguments).and_then(|given| arguments::check(schema, &given));
+        let Checked { arguments, notes } = match checked {
+            Ok(checked) => checked,
+            Err(problem) => {
+                let schema: String = schema.to_string().chars().take(SCHEMA_CHARS_MAX).collect();
+                return refuse(format!("the arguments do not fit: {problem}\nschema: {schema}"));
+            }
+        };
+        let key = format!("{name} {}", canonical(&arguments));
+        if let Some(told) = self.repeated(&key, tool.is_time_dependent()) {
+            return Plan::Answer(ToolStatus::Error, told);
+        }
+        let made = Made { turn: self.spent.turns, at: Instant::now(), result_id: None, status: ToolStatus::Success };
+        self.made.insert(key.clone(), made);
+        let index = self.setting.journal.next_tool_call();
+        let result_id = self.setting.ledger.reserve(&own_name);
+        Plan::Run(Box::new(Run { tool, name: name.to_owned(), arguments, notes, key, index, result_id }))
+    }
+
+    /// What a second identical call is told instead of an answer.
+    fn repeated(&self, key: &str, is_time_dependent: bool) -> Option<String> {
+        let made = self.made.get(key)?;
+        if is_time_dependent && made.at.elapsed() >= REPEAT_AFTER {
+            return None;
+        }
+        let Some(id) = &made.result_id else {
+            return Some("this very call stands earlier in the same message; its result comes with that".to_owned());
+        };
+        let hint = match made.status {
+            ToolStatus::Success => "look there, or ask for something else",
+            ToolStatus::NoData => "narrowing it further will not help",
+            ToolStatus::Error => "change the arguments or use another tool",
+        };
+        Some(format!(
+            "this call was already made in turn {} with status {} (result_id={id}): {hint}",
+            made.turn,
+            made.status.as_str()
+        ))
+    }
+}
+
+/// The same text for the same arguments, whatever their order.
+fn canonical(arguments: &Map<String, Value>) -> String {
+    let sorted: std::collections::BTreeMap<&String, &Value> = arguments.iter().collect();
+    serde_json::to_string(&sorted).unwrap_or_default()
+}
+
+impl Run {
+    async fn finish(self, setting: &Setting<'_>, call_timeout: Duration, chars_max: usize) -> Ran {
+        let began = Instant::now();
+        let call = Invocation { name: &self.name, arguments: &self.arguments };
+        let patience = self.tool.timeout().min(call_timeout);
+        let answer = timeout_at(setting.wrap_up_at, timeout(patience, self.tool.call(call))).await;
+        let (output, status) = match answer {
+            Ok(Ok(output)) => {
+                let status = match output.status {
+                    ToolStatus::Error => metrics::ToolStatus::Error,
+                    ToolStatus::Success | ToolStatus::NoData => metrics::ToolStatus::Success,
+                };
+                (output, status)
+            }
+            Ok(Err(_)) => {
+                let text = format!("no answer within {} s: ask for less, or use another tool", patience.as_secs());
+                (ToolOutput::error(text), metrics::ToolStatus::Timeout)
+            }
+            Err(_) => {
+                let text = "the time for investigating is over: submit your answer with what you know";
+                (ToolOutput::error(text), metrics::ToolStatus::Timeout)
+            }
+        };
+        let took = began.elapsed();
+        let output = redacted(setting, output).await;
+        let own_name = &self.tool.definition().name;
+        let whole = reduce::whole(&output.content);
+        let result_id = self.result_id;
+        setting.ledger.keep(&result_id, output.status, &whole);
+        let text = envelope(setting, &self.name, &result_id, &output, &self.notes, chars_max);
+        let mut arguments = self.arguments;
+        arguments.values_mut().for_each(|value| _ = setting.redactor.value(value));
+        setting
+            .journal
+            .tool_called(ToolCallRecord {
+                index: self.index,
+                toolset: self.tool.toolset(),
+                tool: own_name,
+                arguments,
+                result: &whole,
+                status,
+                took,
+            })
+            .await;
+        Ran { output: Shown { text, result_id, status: output.status }, key: self.key }
+    }
+}
+
+/// The whole answer without secrets: before anything is cut, so that no secret can be split and slip through.
+async fn redacted(setting: &Setting<'_>, output: ToolOutput) -> ToolOutput {
+    let ToolOutput { status, content, notes } = output;
+    let redactor = setting.redactor.clone();
+    let chars = match &content {
+        Content::Text(text) => text.len(),
+        Content::Json(_) => INLINE_CHARS_MAX + 1,
+        Content::Lines { lines, .. } => lines.iter().map(String::len).sum(),
+    };
+    let work = move || {
+        let notes = notes.iter().map(|note| redactor.text(note).text).collect();
+        (clean(&redactor, content), notes)
+    };
+    let done = if chars <= INLINE_CHARS_MAX { Ok(work()) } else { tokio::task::spawn_blocking(work).await };
+    match done {
+        Ok((content, notes)) => ToolOutput { status, content, notes },
+        Err(_) => ToolOutput::error("the result was withheld: secrets could not be removed from it"),
+    }
+}
+
+fn clean(redactor: &crate::redaction::Redactor, content: Content) -> Content {
+    match content {
+        Content::Text(text) => Content::Text(redactor.text(&text).text),
+        Content::Json(mut value) => {
+            redactor.value(&mut value);
+            Content::Json(value)
+        }
+        Content::Lines { header, lines, footer, keep } => {
+            // Together, because a key may span lines.
+            let text = redactor.text(&lines.join("\n")).text;
+            let lines = if lines.is_empty() { lines } else { text.split('\n').map(str::to_owned).collect() };
+            Content::Lines { header: redactor.text(&header).text, lines, footer: redactor.text(&footer).text, keep }
+        }
+    }
+}
+
+/// First line, remarks, the data between delimiters, what was left out.
+fn envelope(
+    setting: &Setting<'_>,
+    name: &str,
+    result_id: &str,
+    output: &ToolOutput,
+    notes: &[String],
+    chars_max: usize,
+) -> String {
+    let reduced = reduce::reduce(&output.content, chars_max);
+    let mut text = format!("tool={name} status={} result_id={result_id}\n", output.status.as_str());
+    for note in notes.iter().chain(&output.notes) {
+        text.push_str("note: ");
+        text.push_str(note);
+        text.push('\n');
+    }
+    let wrapped = setting.fence.wrap(name, &reduced.text);
+    if !wrapped.suspicions.is_empty() {
+        let kinds: Vec<&str> = wrapped.suspicions.iter().map(|suspicion| suspicion.kind.as_str()).collect();
+        setting.journal.suspicious_result(name, result_id, &kinds);
+    }
+    text.push_str(&wrapped.text);
+    if let Some(left_out) = reduced.left_out {
+        text.push_str(&format!(
+            "\nleft out: {left_out}; read_tool_result(result_id=\"{result_id}\", search=…) shows it"
+        ));
+    }
+    text
+}

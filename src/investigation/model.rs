@@ -1,0 +1,211 @@
+//! The investigation by a model: find the cause, verify the target, choose a workflow, validate the choice
+//! (investigation §1.5.1, states S0–S8).
+//!
+//! Each phase fills a [`Course`]; whatever happens, what was learnt so far stays in it, and [`conclusion`] makes one complete
+//! result of it.
+
+mod choice;
+mod conclusion;
+mod gates;
+mod root_cause;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::answer::{RcaAnswer, SelectionAnswer};
+use super::conversation::{Limits, Setting, Stop};
+use super::journal::Journal;
+use super::ledger::Ledger;
+use super::outcome::Outcome;
+use super::prompts::Guard;
+use super::run::RunContext;
+use super::validation::Validated;
+use super::{InvestigatorParts, PhaseConfig};
+use crate::analyser::Diagnosis;
+use crate::catalogue::MatchContext;
+use crate::domain::{ExcludedWorkflow, Incident, Investigation, ResourceRef, ReviewReason, ValidationAttempt};
+use crate::enrichment::Enrichment;
+use crate::llm::{Llm, LlmError};
+use crate::redaction::Redactor;
+use crate::redaction::injection::Fence;
+use crate::tools::resource_context::ContextReader;
+use crate::tools::workflows::CatalogueView;
+
+/// Corrections of an answer that cannot be read, in each phase.
+const FORMAT_CORRECTIONS_MAX: u32 = 2;
+/// Characters of a token of JSON or log text, about.
+const CHARS_PER_TOKEN: usize = 3;
+/// Tokens of one tool result, at most.
+const RESULT_TOKENS_MAX: usize = 25_000;
+/// Share of the window one tool result may take, per cent.
+const RESULT_WINDOW_PERCENT: usize = 15;
+
+/// Why the model brought no result at all.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum NoAnswer {
+    /// The run was cancelled.
+    Cancelled,
+    /// The provider failed.
+    Provider(LlmError),
+    /// The model gave no usable root cause: the reason and the cause in plain words.
+    Nothing { reason: ReviewReason, because: String },
+}
+
+/// What was learnt so far.
+#[derive(Debug, Default)]
+struct Course {
+    rca: RcaAnswer,
+    /// What is wrong with the target.
+    target_problem: Option<String>,
+    enrichment: Option<Arc<Enrichment>>,
+    outcome: Outcome,
+    /// The phase that failed although the root cause is known.
+    fatal: Option<(ReviewReason, String)>,
+    unreadable: Option<String>,
+    catalogue_problem: Option<String>,
+    selection: Option<SelectionAnswer>,
+    chosen: Option<Validated>,
+    attempts: Vec<ValidationAttempt>,
+    /// Why a person must look when every validation failed.
+    exhausted: Option<ReviewReason>,
+    excluded: Vec<ExcludedWorkflow>,
+    workflow_listed: Option<bool>,
+    warnings: Vec<String>,
+}
+
+impl Course {
+    /// The object to change, once it is verified.
+    fn target(&self) -> Option<&ResourceRef> {
+        self.enrichment.as_ref().map(|enrichment| &enrichment.root_owner)
+    }
+}
+
+/// One run.
+struct Model<'a> {
+    parts: &'a InvestigatorParts,
+    incident: &'a Incident,
+    diagnosis: &'a Diagnosis,
+    setting: &'a Setting<'a>,
+    journal: &'a Journal,
+    context: ContextReader,
+}
+
+/// Investigates with the model.
+///
+/// # Errors
+/// [`NoAnswer`] when there is not even a root cause; the caller decides who answers then.
+pub(super) async fn investigate(
+    parts: &InvestigatorParts,
+    llm: &Llm,
+    incident: &Incident,
+    run: &RunContext,
+    diagnosis: &Diagnosis,
+) -> Result<Investigation, NoAnswer> {
+    let journal = Journal::new(parts.audit.clone(), parts.metrics.clone(), incident);
+    let (redactor, fence) = (Redactor::new(random()), Fence::new(token()));
+    let ledger = Arc::new(Ledger::default());
+    let setting = Setting {
+        llm,
+        run,
+        wrap_up_at: run.deadline - parts.config.wrap_up(),
+        journal: &journal,
+        redactor: &redactor,
+        fence: &fence,
+        ledger: &ledger,
+    };
+    let context = ContextReader {
+        cluster: Arc::clone(&parts.cluster),
+        enricher: parts.enricher.clone(),
+        cache: Arc::default(),
+        repetition_threshold: parts.prompt.repeated_remediation_escalation_threshold,
+    };
+    let model = Model { parts, incident, diagnosis, setting: &setting, journal: &journal, context };
+    let mut course = Course::default();
+    run.progress.phase("root cause analysis");
+    model.find_cause(&mut course).await?;
+    if course.wants_workflow() {
+        run.progress.phase("workflow selection");
+        model.choose(&mut course).await?;
+    }
+    run.progress.phase("decision");
+    Ok(model.conclude(course))
+}
+
+impl Course {
+    /// Early outcomes and unverified targets need no workflow (investigation §1.5.5).
+    fn wants_workflow(&self) -> bool {
+        self.outcome == Outcome::None && self.target_problem.is_none()
+    }
+}
+
+impl Model<'_> {
+    fn guard(&self) -> Guard<'_> {
+        Guard { redactor: self.setting.redactor, fence: self.setting.fence }
+    }
+
+    fn limits(&self, phase: PhaseConfig) -> Limits {
+        let config = &self.parts.config;
+        let window = self.setting.llm.context_window_tokens();
+        let rule = (window * RESULT_WINDOW_PERCENT / 100).min(RESULT_TOKENS_MAX) * CHARS_PER_TOKEN;
+        Limits {
+            turns_max: phase.max_turns,
+            tool_calls_max: phase.max_total_tool_calls,
+            calls_per_tool_max: phase.max_tool_calls_per_tool,
+            format_corrections_max: FORMAT_CORRECTIONS_MAX,
+            parallel_calls_max: config.max_parallel_tools,
+            call_timeout: Duration::from_secs(config.tool_call_timeout_seconds),
+            result_chars_max: if config.max_tool_output_chars == 0 {
+                rule
+            } else {
+                config.max_tool_output_chars.min(rule)
+            },
+            window_tokens: window,
+            tokens_max: (config.max_tokens_total > 0).then_some(config.max_tokens_total),
+        }
+    }
+
+    /// A view of the catalogue for this incident and its verified target.
+    fn catalogue(&self, found: &Enrichment) -> Arc<CatalogueView> {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let labels = found.labels.for_model();
+        let detected = labels.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+        let filters = MatchContext::new(self.incident, Some(found.root_owner.clone())).with_detected_labels(detected);
+        let context = json!({"detected_labels": labels, "note": found.labels.sentences().join(" ")});
+        Arc::new(CatalogueView::new(Arc::clone(&self.parts.catalogue), filters, Some(context)))
+    }
+}
+
+/// What a phase that stopped says to people, and why they must look. `None` for a cancellation.
+fn stopped(stop: &Stop, what: &str) -> Option<(ReviewReason, String)> {
+    let inconclusive = ReviewReason::InvestigationInconclusive;
+    Some(match stop {
+        Stop::Cancelled => return None,
+        Stop::Exhausted(budget) => (inconclusive, format!("The model used up its {budget} before {what}")),
+        Stop::OutOfTime => (inconclusive, format!("The time of the investigation was over before {what}")),
+        Stop::Refused => (inconclusive, format!("The model refused to go on before {what}")),
+        Stop::TooLong => (inconclusive, format!("The conversation became too long for the model before {what}")),
+        Stop::Unreadable(problem) => {
+            (ReviewReason::LlmParsingError, format!("The model gave no readable answer before {what}: {problem}"))
+        }
+        Stop::Provider(error) => (inconclusive, format!("The model provider failed before {what}: {error}")),
+    })
+}
+
+/// 256 unpredictable bits: the randomness of several version 4 UUIDs.
+fn random() -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for _ in 0..3 {
+        hash.update(Uuid::new_v4().as_bytes());
+    }
+    hash.finalize().into()
+}
+
+/// 128 unpredictable bits.
+fn token() -> [u8; 16] {
+    let bytes = random();
+    std::array::from_fn(|index| bytes.get(index).copied().unwrap_or_default())
+}

@@ -1,0 +1,221 @@
+//! S5 and S6: the selection conversation and the validation of what it brings (investigation §6).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Course, Model, NoAnswer, stopped};
+use crate::audit::Payload;
+use crate::catalogue::CatalogueError;
+use crate::domain::{ExcludedWorkflow, ReviewReason, ValidationAttempt};
+use crate::enrichment::{self, avoided_action_types};
+use crate::investigation::answer::{self, Choice, SelectionAnswer, WorkflowChoice};
+use crate::investigation::conversation::{Conversation, Said, Stop};
+use crate::investigation::ledger::ReadToolResult;
+use crate::investigation::prompts::{self, HandOver};
+use crate::investigation::submit::{self, SubmitTool};
+use crate::investigation::validation::{self, Invalid, Submission, Verdict};
+use crate::telemetry::metrics::{Phase, PhaseOutcome};
+use crate::tools::workflows::{self, CatalogueView};
+use crate::tools::{Tool, ToolSet, arguments};
+
+/// Whether the conversation goes on.
+enum Next {
+    Done,
+    Correct(String),
+}
+
+impl Model<'_> {
+    /// Chooses and validates a workflow. Whatever stops the phase is noted in the course: the root cause stays.
+    pub(super) async fn choose(&self, course: &mut Course) -> Result<(), NoAnswer> {
+        let Some(enrichment) = course.enrichment.clone() else { return Ok(()) };
+        let view = self.catalogue(&enrichment);
+        let shortlist = match view.shortlist().await {
+            Ok(shortlist) => shortlist,
+            Err(CatalogueError::Unavailable(problem) | CatalogueError::NotFound(problem)) => {
+                course.catalogue_problem = Some(problem);
+                return Ok(());
+            }
+        };
+        let prompts = [prompts::selection_system().to_owned(), self.hand_over(course, shortlist.as_deref())];
+        let paging: Arc<dyn Tool> = Arc::new(ReadToolResult::new(Arc::clone(self.setting.ledger)));
+        let tools = ToolSet::new(workflows::tools(&view)).with([paging]);
+        let submit = vec![submit::with_workflow_tool(), submit::no_workflow_tool()];
+        let limits = self.limits(self.parts.config.selection.into());
+        let mut conversation =
+            Conversation::new(self.setting, Phase::WorkflowSelection, limits, tools, submit, prompts);
+        let ended = self.converse(&mut conversation, &view, course).await;
+        self.journal.metrics().phase_turns(Phase::WorkflowSelection, conversation.turns());
+        let outcome = if ended.is_ok() { PhaseOutcome::Success } else { PhaseOutcome::Error };
+        self.journal.metrics().phase_finished(Phase::WorkflowSelection, outcome);
+        match ended {
+            Ok(()) => {}
+            Err(Stop::Cancelled) => return Err(NoAnswer::Cancelled),
+            Err(Stop::Unreadable(problem)) => {
+                course.unreadable = Some(format!("The model gave no readable choice of a workflow: {problem}"));
+            }
+            Err(stop) => course.fatal = stopped(&stop, "a workflow was chosen"),
+        }
+        if course.chosen.is_none() && course.catalogue_problem.is_none() {
+            course.catalogue_problem = view.unavailable();
+        }
+        Ok(())
+    }
+
+    fn hand_over(&self, course: &Course, shortlist: Option<&str>) -> String {
+        let rca = &course.rca;
+        let threshold = self.context.repetition_threshold;
+        let enrichment =
+            course.enrichment.as_ref().map(|found| enrichment::render(found, threshold)).unwrap_or_default();
+        let gaps = [rca.due_diligence.get("evidence_sufficiency"), rca.due_diligence.get("scope_completeness")];
+        let gaps: Vec<String> = gaps.into_iter().flatten().cloned().collect();
+        let found = HandOver {
+            summary: &rca.summary,
+            severity: rca.stated.severity,
+            signal_name: rca.signal_name.as_deref(),
+            factors: &rca.contributing_factors,
+            causal_chain: &rca.causal_chain,
+            target: course.target().map(ToString::to_string).unwrap_or_default(),
+            confidence: rca.stated.confidence,
+            narrative: rca.analysis.as_deref().unwrap_or_default(),
+            gaps: &gaps,
+            enrichment: &enrichment,
+            shortlist,
+        };
+        prompts::selection_user(self.incident, self.guard(), &found)
+    }
+
+    async fn converse(
+        &self,
+        conversation: &mut Conversation<'_>,
+        view: &CatalogueView,
+        course: &mut Course,
+    ) -> Result<(), Stop> {
+        let mut rejected: Option<WorkflowChoice> = None;
+        loop {
+            let answer = conversation.answer(read).await?;
+            let next = match &answer.choice {
+                Choice::NoWorkflow(none) => {
+                    course.outcome = answer.stated.outcome;
+                    course.excluded.extend(none.considered.iter().map(|one| ExcludedWorkflow {
+                        workflow_name: name_of(view, &one.workflow_id),
+                        reasons: vec![one.reason.clone()],
+                    }));
+                    Next::Done
+                }
+                Choice::Workflow(choice) => {
+                    let same = rejected.as_ref().is_some_and(|before| {
+                        before.workflow_id == choice.workflow_id && before.parameters == choice.parameters
+                    });
+                    let next = self.validate(view, choice, course, same).await;
+                    rejected = Some(choice.clone());
+                    next
+                }
+            };
+            if let Choice::Workflow(_) = answer.choice {
+                course.outcome = answer.stated.outcome;
+            }
+            course.selection = Some(answer);
+            match next {
+                Next::Done => return Ok(()),
+                Next::Correct(_) if conversation.is_over() => return Ok(()),
+                Next::Correct(feedback) => conversation.correct(feedback),
+            }
+        }
+    }
+
+    /// One validation: recorded, audited, and either the end or feedback.
+    async fn validate(&self, view: &CatalogueView, choice: &WorkflowChoice, course: &mut Course, same: bool) -> Next {
+        let Some(target) = course.target().cloned() else { return Next::Done };
+        let attempts_max = self.parts.config.max_validation_attempts;
+        let attempt = u32::try_from(course.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let avoided = self.avoided(course);
+        let listed = view.has_seen(&choice.workflow_id);
+        let submission = Submission {
+            workflow_id: &choice.workflow_id,
+            parameters: &choice.parameters,
+            bundle: choice.execution_bundle.as_deref(),
+        };
+        match validation::validate(view, submission, &target, &avoided).await {
+            Verdict::Unavailable(problem) => {
+                course.catalogue_problem = Some(problem);
+                Next::Done
+            }
+            Verdict::Valid(valid) => {
+                course.workflow_listed = Some(listed);
+                course.exhausted = None;
+                self.note_attempt(course, attempt, Some(valid.workflow.id.clone()), Some(&valid.workflow.name), None)
+                    .await;
+                course.chosen = Some(*valid);
+                Next::Done
+            }
+            Verdict::Invalid(invalid) => {
+                let id = invalid.workflow.as_ref().map_or(&choice.workflow_id, |workflow| &workflow.id).clone();
+                let name = invalid.workflow.as_ref().map(|workflow| workflow.name.as_str());
+                course.exhausted = Some(invalid.reason());
+                self.note_attempt(course, attempt, Some(id), name, Some((&invalid, attempt >= attempts_max))).await;
+                if attempt >= attempts_max {
+                    return Next::Done;
+                }
+                Next::Correct(validation::feedback(&invalid, attempt, attempts_max, &view.seen(), same))
+            }
+        }
+    }
+
+    /// Action types that the history forbids for this signal.
+    fn avoided(&self, course: &Course) -> BTreeSet<String> {
+        let signal = course.rca.signal_name.as_deref().unwrap_or(&self.incident.signal_name);
+        let history = course.enrichment.as_ref().and_then(|found| found.history.known());
+        history
+            .map(|history| avoided_action_types(history, signal, self.context.repetition_threshold))
+            .unwrap_or_default()
+    }
+
+    async fn note_attempt(
+        &self,
+        course: &mut Course,
+        attempt: u32,
+        workflow_id: Option<String>,
+        workflow_name: Option<&str>,
+        failed: Option<(&Invalid, bool)>,
+    ) {
+        let errors = failed.map(|(invalid, _)| invalid.errors()).unwrap_or_default();
+        let is_last = failed.is_none_or(|(_, is_last)| is_last);
+        let reason = failed.filter(|(_, is_last)| *is_last).map(|(invalid, _)| invalid.reason());
+        let payload = Payload::ValidationAttempt {
+            attempt,
+            attempts_max: self.parts.config.max_validation_attempts,
+            is_valid: failed.is_none(),
+            errors: errors.clone(),
+            workflow_id: workflow_id.clone(),
+            workflow_name: workflow_name.map(str::to_owned),
+            review_reason: reason.map(|reason: ReviewReason| reason.as_str().to_owned()),
+            is_final: is_last,
+        };
+        let outcome = if failed.is_none() { PhaseOutcome::Success } else { PhaseOutcome::Error };
+        self.journal.metrics().phase_finished(Phase::Validation, outcome);
+        self.journal.record(payload, None).await;
+        let is_valid = failed.is_none();
+        course.attempts.push(ValidationAttempt { attempt, workflow_id, is_valid, errors, timestamp: Timestamp::now() });
+    }
+}
+
+fn read(said: &Said) -> Result<SelectionAnswer, String> {
+    let answer = match said {
+        Said::Submitted { tool, arguments } => {
+            let tool = SubmitTool::parse(tool).unwrap_or(SubmitTool::WithWorkflow);
+            match arguments::parse(arguments) {
+                Ok(members) => answer::selection_from_arguments(tool, &members),
+                Err(_) => answer::selection_from_text(arguments),
+            }
+        }
+        Said::Text(text) => answer::selection_from_text(text),
+    };
+    answer.map_err(|problem| problem.to_string())
+}
+
+fn name_of(view: &CatalogueView, id: &str) -> String {
+    let seen = view.seen().into_iter().find(|(known, _)| known.eq_ignore_ascii_case(id));
+    seen.map_or_else(|| id.to_owned(), |(_, name)| name)
+}

@@ -1,0 +1,116 @@
+//! S2 and S3: the root-cause conversation and its gates.
+
+use std::sync::Arc;
+
+use super::gates::{Gate, Gates};
+use super::{Course, Model, NoAnswer, stopped};
+use crate::investigation::answer::{self, RcaAnswer};
+use crate::investigation::conversation::{Conversation, Said, Stop};
+use crate::investigation::ledger::ReadToolResult;
+use crate::investigation::{prompts, submit};
+use crate::telemetry::metrics::{Phase, PhaseOutcome};
+use crate::tools::{Tool, arguments, resource_context};
+
+/// Findings of the analyser offered as hypotheses.
+const HYPOTHESES_MAX: usize = 3;
+
+impl Model<'_> {
+    /// Runs the conversation until the answer passes every gate, or until it cannot get better.
+    pub(super) async fn find_cause(&self, course: &mut Course) -> Result<(), NoAnswer> {
+        let config = &self.parts.config;
+        let prompts = [prompts::rca_system(config), prompts::rca_user(self.incident, self.guard(), &self.hypotheses())];
+        let paging: Arc<dyn Tool> = Arc::new(ReadToolResult::new(Arc::clone(self.setting.ledger)));
+        let tools = self.parts.tools.clone().with(resource_context::tools(&self.context)).with([paging]);
+        let submit = vec![submit::rca_tool()];
+        let mut conversation =
+            Conversation::new(self.setting, Phase::Rca, self.limits(config.rca), tools, submit, prompts);
+        let first = conversation.answer(read).await;
+        let ended = match first {
+            Ok(answer) => {
+                course.rca = answer;
+                self.pass_gates(&mut conversation, course).await
+            }
+            Err(stop) => Err(nothing(&stop)),
+        };
+        self.journal.metrics().phase_turns(Phase::Rca, conversation.turns());
+        let outcome = if ended.is_ok() { PhaseOutcome::Success } else { PhaseOutcome::Error };
+        self.journal.metrics().phase_finished(Phase::Rca, outcome);
+        ended
+    }
+
+    /// The analyser's best related findings in one line each.
+    fn hypotheses(&self) -> Vec<String> {
+        if !self.parts.config.analyser_hypotheses {
+            return Vec::new();
+        }
+        let related = self.diagnosis.findings.iter().filter(|ranked| ranked.is_related).take(HYPOTHESES_MAX);
+        related
+            .map(|ranked| {
+                let finding = &ranked.finding;
+                format!("{} ({}; target {})", finding.summary, finding.cause_class, finding.target)
+            })
+            .collect()
+    }
+
+    async fn pass_gates(&self, conversation: &mut Conversation<'_>, course: &mut Course) -> Result<(), NoAnswer> {
+        let mut gates = Gates::default();
+        loop {
+            course.outcome = course.rca.stated.outcome;
+            let (feedback, problem) = match self.gate(&mut gates, course).await {
+                Gate::Pass => return Ok(()),
+                Gate::Fail(problem) => {
+                    course.target_problem = Some(problem);
+                    return Ok(());
+                }
+                Gate::Correct { feedback, problem } => (feedback, problem),
+            };
+            if conversation.is_over() {
+                course.target_problem = problem;
+                return Ok(());
+            }
+            conversation.correct(feedback);
+            match conversation.answer(read).await {
+                Ok(answer) => course.rca = kept_confidence(answer, &course.rca),
+                Err(Stop::Cancelled) => return Err(NoAnswer::Cancelled),
+                // The answer before stands; what was wrong with it is told.
+                Err(stop) => {
+                    let told = stopped(&stop, "its answer was corrected").map(|(_, told)| told);
+                    course.warnings.extend(told);
+                    course.target_problem = problem;
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+fn read(said: &Said) -> Result<RcaAnswer, String> {
+    let answer = match said {
+        Said::Submitted { arguments, .. } => match arguments::parse(arguments) {
+            Ok(members) => answer::rca_from_arguments(&members),
+            Err(_) => answer::rca_from_text(arguments),
+        },
+        Said::Text(text) => answer::rca_from_text(text),
+    };
+    answer.map_err(|problem| problem.to_string())
+}
+
+/// A correction that leaves the confidence out keeps the one given before.
+fn kept_confidence(mut answer: RcaAnswer, before: &RcaAnswer) -> RcaAnswer {
+    answer.stated.confidence = answer.stated.confidence.or(before.stated.confidence);
+    if answer.claims.is_empty() {
+        answer.claims.clone_from(&before.claims);
+    }
+    answer
+}
+
+fn nothing(stop: &Stop) -> NoAnswer {
+    match stop {
+        Stop::Cancelled => NoAnswer::Cancelled,
+        Stop::Provider(error) => NoAnswer::Provider(error.clone()),
+        stop => match stopped(stop, "a root cause was found") {
+            Some((reason, because)) => NoAnswer::Nothing { reason, because },
+            None => NoAnswer::Cancelled,
+        },
+    }
+}

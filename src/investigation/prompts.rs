@@ -1,0 +1,159 @@
+//! What a model is told (investigation §3). The system prompts are constant, so that providers can cache them; everything
+//! about one incident follows behind, redacted, bounded, and between delimiters when it comes from outside. Pure.
+
+mod business;
+mod incident;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use super::config::InvestigationConfig;
+use crate::domain::{Incident, Severity, SignalMode};
+use crate::redaction::Redactor;
+use crate::redaction::injection::{self, Fence};
+
+const RCA_SYSTEM: &str = include_str!("prompts/rca_system.md");
+const SELECTION_SYSTEM: &str = include_str!("prompts/selection_system.md");
+
+/// Longest text of one field, in characters.
+const FIELD_CHARS_MAX: usize = 4_000;
+/// Longest text of several lines, in characters.
+const SECTION_CHARS_MAX: usize = 16_000;
+/// Longest name, in characters.
+const NAME_CHARS_MAX: usize = 500;
+
+/// What cleans and encloses text from outside.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Guard<'a> {
+    pub(super) redactor: &'a Redactor,
+    pub(super) fence: &'a Fence,
+}
+
+impl Guard<'_> {
+    /// A fact in one line: redacted, without control characters, bounded.
+    fn field(&self, text: &str) -> String {
+        injection::field(&self.redactor.text(text).text, FIELD_CHARS_MAX)
+    }
+
+    /// A name or word.
+    fn name(&self, text: &str) -> String {
+        injection::field(&self.redactor.text(text).text, NAME_CHARS_MAX)
+    }
+
+    /// A text of several lines.
+    fn section(&self, text: &str) -> String {
+        let redacted = self.redactor.text(text).text;
+        let clean = injection::clean(&redacted);
+        let kept: String = clean.chars().take(SECTION_CHARS_MAX).collect();
+        if kept.len() < clean.len() { format!("{kept}\n… cut") } else { kept }
+    }
+}
+
+/// The system prompt of the root-cause phase.
+pub(super) fn rca_system(config: &InvestigationConfig) -> String {
+    RCA_SYSTEM
+        .replace("{{resolved}}", &config.resolved_confidence_threshold.to_string())
+        .replace("{{inconclusive}}", &config.inconclusive_confidence_threshold.to_string())
+}
+
+/// The first message of the root-cause phase. `hypotheses` are findings of the analyser, best first.
+pub(super) fn rca_user(incident: &Incident, guard: Guard<'_>, hypotheses: &[String]) -> String {
+    let mut text = format!(
+        "Delimiters of data from outside carry the token {}.\n\n# Incident\n{}",
+        guard.fence.token(),
+        guard.fence.wrap("incident", &incident::facts(incident, guard)).text
+    );
+    text.push_str("\n\n# Business impact\n");
+    text.push_str(&business::impact(incident, guard));
+    if incident.signal_mode == SignalMode::Proactive {
+        text.push_str(incident::PROACTIVE_TASK);
+    }
+    if incident.signal_name.contains("PodDisruptionBudget") {
+        text.push_str(incident::DISRUPTION_BUDGET);
+    }
+    if !hypotheses.is_empty() {
+        let listed: Vec<String> = hypotheses.iter().map(|one| format!("- {}", guard.field(one))).collect();
+        let _ = write!(
+            text,
+            "\n\n# Hypotheses of the built-in analyser\nFrom rules over the present objects, best first. Check them like any \
+             other hypothesis; they may be wrong or only symptoms.\n{}",
+            guard.fence.wrap("hypotheses", &listed.join("\n")).text
+        );
+    }
+    text.push_str("\n\nInvestigate, then call submit_result.");
+    text
+}
+
+/// The system prompt of the workflow-selection phase.
+pub(super) fn selection_system() -> &'static str {
+    SELECTION_SYSTEM
+}
+
+/// What the root-cause phase hands over (investigation §1.5.3).
+#[derive(Debug, Clone, Default)]
+pub(super) struct HandOver<'a> {
+    pub(super) summary: &'a str,
+    pub(super) severity: Option<Severity>,
+    pub(super) signal_name: Option<&'a str>,
+    pub(super) factors: &'a [String],
+    pub(super) causal_chain: &'a [String],
+    pub(super) target: String,
+    pub(super) confidence: Option<f64>,
+    pub(super) narrative: &'a str,
+    pub(super) gaps: &'a [String],
+    /// Rendered enrichment; begins with its own heading.
+    pub(super) enrichment: &'a str,
+    /// The catalogue's fitting workflows, when they are few enough.
+    pub(super) shortlist: Option<&'a str>,
+}
+
+/// The first message of the workflow-selection phase.
+pub(super) fn selection_user(incident: &Incident, guard: Guard<'_>, found: &HandOver<'_>) -> String {
+    let mut cause = format!("Summary: {}\n", guard.field(found.summary));
+    let mut line = |label: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(cause, "{label}: {}", guard.field(value));
+        }
+    };
+    line("Severity", found.severity.map(Severity::as_str).unwrap_or_default());
+    line("Signal", found.signal_name.unwrap_or_default());
+    line("Target", &found.target);
+    line("Contributing factors", &found.factors.join("; "));
+    line("Causal chain", &found.causal_chain.join(" -> "));
+    line("Confidence", &found.confidence.map(|value| value.to_string()).unwrap_or_default());
+    line("Analysis", found.narrative);
+    line("Gaps in the evidence", &found.gaps.join("; "));
+    let mut text = format!(
+        "Delimiters of data from outside carry the token {}.\n\n# Incident\n{}\n\n# Business impact\n{}",
+        guard.fence.token(),
+        guard.fence.wrap("incident", &incident::short_facts(incident, guard)).text,
+        business::impact(incident, guard),
+    );
+    if incident.signal_mode == SignalMode::Proactive {
+        text.push_str("\n\nThe incident is predicted and has not happened: choose a preventive workflow, or none.");
+    }
+    let _ =
+        write!(text, "\n\n## Phase 1 Root Cause Analysis\n{}", guard.fence.wrap("root_cause", cause.trim_end()).text);
+    if !found.enrichment.is_empty() {
+        let (heading, rest) = found.enrichment.split_once('\n').unwrap_or((found.enrichment, ""));
+        let rest = guard.section(rest.trim());
+        let _ = write!(text, "\n\n{heading}\n{}", guard.fence.wrap("enrichment", &rest).text);
+    }
+    match found.shortlist {
+        Some("") => text.push_str("\n\n# Fitting workflows\nThe catalogue has none for this incident."),
+        Some(shortlist) => {
+            let shortlist = guard.redactor.text(shortlist).text;
+            let _ = write!(
+                text,
+                "\n\n# Fitting workflows\nAll workflows of the catalogue that fit this incident.\n{}",
+                guard.fence.wrap("catalogue", shortlist.trim_end()).text
+            );
+        }
+        None => {
+            text.push_str("\n\nThe catalogue is large: use list_available_actions, list_workflows and get_workflow.");
+        }
+    }
+    text.push_str("\n\nChoose, then submit.");
+    text
+}

@@ -1,0 +1,193 @@
+//! Holding a submitted workflow against the catalogue, and telling the model what is wrong (investigation §6).
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::binding::scope_error;
+use crate::catalogue::parameters::bind;
+use crate::catalogue::{CatalogueError, Workflow};
+use crate::domain::{ResourceRef, ReviewReason};
+use crate::tools::workflows::{CatalogueView, parameter_line};
+
+/// Most seen workflows named in feedback.
+const SEEN_MAX: usize = 20;
+
+/// What a model chose.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Submission<'a> {
+    pub(super) workflow_id: &'a str,
+    pub(super) parameters: &'a Map<String, Value>,
+    /// A bundle named although nobody asked: a sign of invention when it is not the catalogue's.
+    pub(super) bundle: Option<&'a str>,
+}
+
+/// Outcome of one validation.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Verdict {
+    Valid(Box<Validated>),
+    Invalid(Box<Invalid>),
+    /// The catalogue could not be asked: no fault of the choice.
+    Unavailable(String),
+}
+
+/// A choice that keeps every rule.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Validated {
+    pub(super) workflow: Workflow,
+    pub(super) parameters: Map<String, Value>,
+}
+
+/// A choice that breaks some.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Invalid {
+    pub(super) faults: Vec<Fault>,
+    /// The workflow meant, where it exists.
+    pub(super) workflow: Option<Workflow>,
+}
+
+/// One broken rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) rule: Rule,
+    pub(super) text: String,
+}
+
+/// Rules of investigation §6.1 in the order they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    Identity,
+    Context,
+    Bundle,
+    Parameters,
+    Scope,
+    Repetition,
+}
+
+impl Rule {
+    /// Why a person must look when this is what failed last (investigation §6.5).
+    fn reason(self) -> ReviewReason {
+        match self {
+            Self::Identity | Self::Context => ReviewReason::WorkflowNotFound,
+            Self::Bundle => ReviewReason::ImageMismatch,
+            Self::Parameters => ReviewReason::ParameterValidationFailed,
+            Self::Scope | Self::Repetition => ReviewReason::NoMatchingWorkflows,
+        }
+    }
+}
+
+impl Invalid {
+    fn of(rule: Rule, text: String, workflow: Option<Workflow>) -> Verdict {
+        Verdict::Invalid(Box::new(Self { faults: vec![Fault { rule, text }], workflow }))
+    }
+
+    pub(super) fn errors(&self) -> Vec<String> {
+        self.faults.iter().map(|fault| fault.text.clone()).collect()
+    }
+
+    /// From the rule that failed last.
+    pub(super) fn reason(&self) -> ReviewReason {
+        self.faults.last().map_or(ReviewReason::WorkflowNotFound, |fault| fault.rule.reason())
+    }
+}
+
+/// Tries every rule. `avoided` are action types that the history forbids for this signal.
+pub(super) async fn validate(
+    view: &CatalogueView,
+    submission: Submission<'_>,
+    target: &ResourceRef,
+    avoided: &BTreeSet<String>,
+) -> Verdict {
+    let id = submission.workflow_id.trim();
+    let known = match Uuid::parse_str(id) {
+        Ok(_) => id.to_owned(),
+        Err(_) => match view.seen_by_name(id) {
+            Some(known) => known,
+            None => {
+                return Invalid::of(
+                    Rule::Identity,
+                    format!("{id:?} is not the id of a workflow in the catalogue"),
+                    None,
+                );
+            }
+        },
+    };
+    let workflow = match view.workflow(&known).await {
+        Ok(workflow) => workflow,
+        Err(CatalogueError::NotFound(_)) => {
+            return Invalid::of(Rule::Identity, format!("workflow {id} is not found in the catalogue"), None);
+        }
+        Err(CatalogueError::Unavailable(problem)) => return Verdict::Unavailable(problem),
+    };
+    match view.misfits(&workflow).await {
+        Ok(reasons) if reasons.is_empty() => {}
+        Ok(reasons) => {
+            let text = format!("{} does not fit this incident: {}", workflow.name, reasons.join("; "));
+            return Invalid::of(Rule::Context, text, Some(workflow));
+        }
+        Err(error) => return Verdict::Unavailable(error.to_string()),
+    }
+    let mut faults = Vec::new();
+    let catalogue_bundle = workflow.execution.bundle.as_deref();
+    if let Some(bundle) = submission.bundle.filter(|bundle| !bundle.is_empty() && Some(*bundle) != catalogue_bundle) {
+        let bundle: String = bundle.chars().take(200).collect();
+        faults.push(Fault {
+            rule: Rule::Bundle,
+            text: format!("bundle {bundle:?} does not match the catalogue's: leave it out"),
+        });
+    }
+    if let Some(text) = scope_error(&workflow, target) {
+        faults.push(Fault { rule: Rule::Scope, text });
+    }
+    if avoided.contains(&workflow.action_type) {
+        let text = format!(
+            "{} was tried for this signal before and did not help: choose another action type",
+            workflow.action_type
+        );
+        faults.push(Fault { rule: Rule::Repetition, text });
+    }
+    let bound = bind(&workflow.parameters, submission.parameters);
+    faults.extend(bound.errors.into_iter().map(|text| Fault { rule: Rule::Parameters, text }));
+    if faults.is_empty() {
+        Verdict::Valid(Box::new(Validated { workflow, parameters: bound.values }))
+    } else {
+        Verdict::Invalid(Box::new(Invalid { faults, workflow: Some(workflow) }))
+    }
+}
+
+/// What the model is told after validation `attempt` of `attempts_max` failed (investigation §6.4).
+pub(super) fn feedback(
+    invalid: &Invalid,
+    attempt: u32,
+    attempts_max: u32,
+    seen: &[(String, String)],
+    same: bool,
+) -> String {
+    let mut text = format!("Validation {attempt} of {attempts_max} failed:\n");
+    for fault in &invalid.faults {
+        let _ = writeln!(text, "- {}", fault.text);
+    }
+    if same {
+        text.push_str("This is exactly what was rejected before: change it.\n");
+    }
+    if let Some(workflow) = &invalid.workflow {
+        let _ = writeln!(text, "Parameters of {} ({}):", workflow.name, workflow.id);
+        for parameter in workflow.parameters.iter().filter(|parameter| !parameter.is_managed()) {
+            let _ = writeln!(text, "- {}", parameter_line(parameter));
+        }
+    }
+    let is_unknown = invalid.faults.iter().any(|fault| matches!(fault.rule, Rule::Identity | Rule::Context));
+    if is_unknown && !seen.is_empty() {
+        let seen: Vec<String> = seen.iter().take(SEEN_MAX).map(|(id, name)| format!("{name} ({id})")).collect();
+        let _ = writeln!(text, "The catalogue named: {}.", seen.join(", "));
+    }
+    text.push_str(
+        "Submit the complete answer again through submit_result_with_workflow, or submit_result_no_workflow when none fits.",
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests;
