@@ -158,7 +158,7 @@ fn alternatives(page: &mut Page, investigation: &Investigation) {
 fn footer(page: &mut Page, investigation: &Investigation, context: &Context) {
     let who = match &investigation.engine {
         Engine::Analyser { because: None } => "built-in analyser".to_owned(),
-        Engine::Analyser { because: Some(because) } => format!("built-in analyser ({because})"),
+        Engine::Analyser { because: Some(_) } => "built-in analyser, in place of the model".to_owned(),
         Engine::Model { model, turns, tool_calls, prompt_tokens, completion_tokens } => {
             format!("{model}, {turns} turns, {tool_calls} tool calls, {prompt_tokens} + {completion_tokens} tokens")
         }

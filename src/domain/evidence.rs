@@ -27,8 +27,14 @@ pub enum Source {
     Metric { series: String, value: String, at: Option<String> },
     /// Something looked for and not there: itself evidence (a missing Secret, no endpoint).
     Absent { resource: ResourceRef, what: String },
-    /// A quoted span of a tool's answer.
-    ToolResult { id: String, tool: String, quote: String },
+    /// A quoted span of a tool's answer; `arguments` as `name=value` words, so that the call can be made again.
+    ToolResult {
+        id: String,
+        tool: String,
+        #[serde(default)]
+        arguments: String,
+        quote: String,
+    },
 }
 
 impl Evidence {
@@ -62,7 +68,8 @@ impl fmt::Display for Source {
                 at.as_ref().map_or(Ok(()), |at| write!(f, " at {at}"))
             }
             Self::Absent { resource, what } => write!(f, "{resource}: {what}"),
-            Self::ToolResult { id, tool, quote } => write!(f, "{tool} ({id}): {quote}"),
+            Self::ToolResult { tool, arguments, quote, .. } if arguments.is_empty() => write!(f, "{tool}: {quote}"),
+            Self::ToolResult { tool, arguments, quote, .. } => write!(f, "{tool} {arguments}: {quote}"),
         }
     }
 }

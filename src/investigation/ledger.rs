@@ -36,6 +36,8 @@ pub(super) struct Entry {
     /// `r1`, `r2`, …
     pub(super) id: String,
     pub(super) tool: String,
+    /// `name=value` words.
+    pub(super) arguments: String,
     pub(super) status: ToolStatus,
     /// `None` before it arrives, and once room was needed for newer results.
     pub(super) text: Option<Arc<str>>,
@@ -55,10 +57,16 @@ impl Ledger {
     }
 
     /// Names the result of a call that is about to run: ids follow the order of the requests, whichever ends first.
-    pub(super) fn reserve(&self, tool: &str) -> String {
+    pub(super) fn reserve(&self, tool: &str, arguments: String) -> String {
         let mut entries = self.entries();
         let id = format!("r{}", entries.all.len() + 1);
-        entries.all.push(Entry { id: id.clone(), tool: tool.to_owned(), status: ToolStatus::Error, text: None });
+        entries.all.push(Entry {
+            id: id.clone(),
+            tool: tool.to_owned(),
+            arguments,
+            status: ToolStatus::Error,
+            text: None,
+        });
         id
     }
 
@@ -100,7 +108,7 @@ impl Ledger {
         let quote = quote.chars().take(QUOTE_CHARS_MAX).collect();
         Ok(Evidence {
             claim: claim.statement.trim().to_owned(),
-            source: Source::ToolResult { id: entry.id, tool: entry.tool, quote },
+            source: Source::ToolResult { id: entry.id, tool: entry.tool, arguments: entry.arguments, quote },
         })
     }
 }
@@ -124,7 +132,7 @@ mod tests {
     use super::*;
 
     fn add(ledger: &Ledger, tool: &str, status: ToolStatus, text: &str) -> String {
-        let id = ledger.reserve(tool);
+        let id = ledger.reserve(tool, String::new());
         ledger.keep(&id, status, text);
         id
     }

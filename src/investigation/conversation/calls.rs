@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::fitting::ResultMark;
 use super::{Conversation, Setting, Stop};
+use crate::catalogue::parameters::plain;
 use crate::investigation::journal::ToolCallRecord;
 use crate::llm::{Message, ToolCall};
 use crate::telemetry::metrics;
@@ -20,6 +21,8 @@ use crate::tools::{Content, Invocation, Tool, ToolOutput, ToolStatus, reduce};
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
 /// Characters of a schema shown with an error about arguments.
 const SCHEMA_CHARS_MAX: usize = 1_500;
+/// Characters of the arguments shown with a piece of evidence.
+const ARGUMENTS_CHARS_MAX: usize = 200;
 /// Redaction of more than this leaves the async threads, in characters.
 const INLINE_CHARS_MAX: usize = 64 * 1024;
 
@@ -142,7 +145,8 @@ impl Conversation<'_> {
         let made = Made { turn: self.spent.turns, at: Instant::now(), result_id: None, status: ToolStatus::Success };
         self.made.insert(key.clone(), made);
         let index = self.setting.journal.next_tool_call();
-        let result_id = self.setting.ledger.reserve(&own_name);
+        let shown = self.setting.redactor.text(&in_words(&arguments)).text;
+        let result_id = self.setting.ledger.reserve(&own_name, shown);
         Plan::Run(Box::new(Run { tool, name: name.to_owned(), arguments, notes, key, index, result_id }))
     }
 
@@ -172,6 +176,12 @@ impl Conversation<'_> {
 fn canonical(arguments: &Map<String, Value>) -> String {
     let sorted: std::collections::BTreeMap<&String, &Value> = arguments.iter().collect();
     serde_json::to_string(&sorted).unwrap_or_default()
+}
+
+/// `kind=Pod name=web-0 namespace=shop`, for people who want to see it again.
+fn in_words(arguments: &Map<String, Value>) -> String {
+    let words = arguments.iter().map(|(name, value)| format!("{name}={}", plain(value)));
+    words.collect::<Vec<_>>().join(" ").chars().take(ARGUMENTS_CHARS_MAX).collect()
 }
 
 impl Run {

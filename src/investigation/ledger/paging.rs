@@ -126,7 +126,7 @@ mod tests {
 
     async fn read(text: &str, arguments: Value) -> (ToolStatus, String) {
         let ledger = Arc::new(Ledger::default());
-        let id = ledger.reserve("fetch_pod_logs");
+        let id = ledger.reserve("fetch_pod_logs", String::new());
         ledger.keep(&id, ToolStatus::Success, text);
         let arguments: Map<String, Value> = arguments.as_object().unwrap().clone();
         let call = Invocation { name: "read_tool_result", arguments: &arguments };
