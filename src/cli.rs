@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Parser as _;
+use sha2::{Digest as _, Sha256};
 
 use crate::app::AppError;
 use crate::config::{Config, ConfigError};
+use crate::redaction::Redactor;
 use crate::telemetry::logging::{self, Identity, Level, LoggingConfig, LoggingError, Output, Scrub};
 use arguments::{Arguments, Command};
 
@@ -115,7 +117,11 @@ fn install_logging(config: &Config, quietest: Option<LoggingConfig>, output: Out
         namespace: environment("POD_NAMESPACE").unwrap_or_default(),
         ..Identity::local()
     };
-    let scrub: Scrub = Arc::new(|text| Cow::Borrowed(text));
+    let redactor = Redactor::new(Sha256::digest(uuid::Uuid::new_v4().as_bytes()).into());
+    let scrub: Scrub = Arc::new(move |text| {
+        let redacted = redactor.text(text);
+        if redacted.counts.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(redacted.text) }
+    });
     logging::install(&logging, identity, output, scrub)?;
     logging::log_panics();
     Ok(())

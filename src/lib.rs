@@ -27,7 +27,8 @@
 //! | [`sessions`] | admission, one task per session, states, expiry, what a restart leaves |
 //! | [`investigation`] | the use case: from an incident to one complete outcome through the decision table |
 //! | [`analyser`] | diagnosis without a model: one file per fault family, then ranking |
-//! | [`enrichment`] | the owner that has to be changed |
+//! | [`tools`] | what a model may look at: read-only, bounded, each with a schema |
+//! | [`enrichment`] | what is known about a target before choosing: owner, labels, quota, history |
 //! | [`catalogue`] | remediation workflows: matching, and why one is left out |
 //! | [`cluster`] | read-only Kubernetes: the live API or a recorded bundle |
 //! | [`llm`] | chat types, dialect codecs, one exchange with retries |
@@ -43,9 +44,10 @@
 //! 1. [`api`] parses the body into domain types; bad input ends there, as a problem document.
 //! 2. [`sessions`] stores the session before the 202 leaves, queues it and runs it as an owned task with a deadline.
 //! 3. [`investigation`] has the [`analyser`] gather what the signal's resource touches and rank what it finds. A configured
-//!    model investigates with the same evidence and read-only tools.
-//! 4. [`enrichment`] resolves the owner that has to be changed; [`catalogue`] says which workflows fit and why others do not;
-//!    the choice and its parameters are validated.
+//!    model then investigates with read-only [`tools`]: every result is redacted, bounded and kept under an id, so that what
+//!    the model claims can be held against what was seen.
+//! 4. [`enrichment`] reads the target and climbs to the owner that has to be changed; [`catalogue`] says which workflows fit
+//!    and why others do not; the choice and its parameters are validated.
 //! 5. The decision table turns what happened into one complete outcome. Every exit goes through it.
 //! 6. The outcome and the terminal audit event are stored together; then watchers learn of it.
 //!

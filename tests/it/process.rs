@@ -116,7 +116,10 @@ impl Caller {
     }
 
     async fn submit(&self, service: &Service, incident: &str) -> String {
-        let body = std::fs::read(root().join(incident)).unwrap();
+        self.post(service, std::fs::read(root().join(incident)).unwrap()).await
+    }
+
+    async fn post(&self, service: &Service, body: Vec<u8>) -> String {
         let request = self.client.post(format!("http://{}/api/v1/incident/analyze", service.address));
         let request = request.bearer_auth(&self.token).header("content-type", "application/json").body(body);
         let response = request.send().await.unwrap();
@@ -166,6 +169,17 @@ async fn an_incident_over_http_and_its_result_after_a_restart() {
     assert_eq!(caller.result(&service, &session).await, result);
     service.terminate();
     assert_eq!(service.exit().code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_callers_send_is_logged_without_secrets() {
+    let state = TempDir::new().unwrap();
+    let service = Service::start(state.path(), STANDALONE);
+    let mut incident: Value = serde_json::from_slice(&std::fs::read(root().join(INCIDENT)).unwrap()).unwrap();
+    incident["incident_id"] = "inc-1 password=hunter2hunter2".into();
+    Caller::of(state.path()).post(&service, incident.to_string().into_bytes()).await;
+    let created = service.wait_for("session_created").to_string();
+    assert!(created.contains("inc-1") && created.contains("[REDACTED") && !created.contains("hunter2"), "{created}");
 }
 
 #[tokio::test]
