@@ -35,6 +35,7 @@
 //! | [`audit`] | what happened, in a store that survives a crash |
 //! | [`auth`] | who may call: token and access reviews, or a token file |
 //! | [`store`] | `SQLite`: schema, migrations, queries |
+//! | [`service_account`] | how we prove who we are: secrets in files, read again when refused |
 //! | [`redaction`] | what must never leave: secrets taken out by structure and by pattern, injected instructions marked |
 //! | [`retry`], [`telemetry`] | backoff; logs and metrics |
 //! | [`domain`] | plain types: incident, object, evidence, finding, verdict |
@@ -77,6 +78,7 @@ pub mod investigation;
 pub mod llm;
 pub mod redaction;
 pub mod retry;
+pub mod service_account;
 pub mod sessions;
 pub mod store;
 pub mod telemetry;

@@ -1,4 +1,4 @@
-//! Pure backoff arithmetic: how long to wait before the next attempt. No clock, no randomness of its own.
+//! Pure backoff arithmetic: how long to wait before the next attempt. No clock; callers bring the randomness, [`jitter`].
 
 use std::time::Duration;
 
@@ -27,6 +27,12 @@ impl Backoff {
         let doubled = self.base.saturating_mul(1_u32.checked_shl(retry).unwrap_or(u32::MAX)).min(self.ceiling);
         doubled.mul_f64((1.0 + self.jitter * (2.0 * random.clamp(0.0, 1.0) - 1.0)).max(0.0))
     }
+}
+
+/// Uniform in 0..1, for [`Backoff::delay`]: jitter needs no more than the randomness of a UUID.
+pub fn jitter() -> f64 {
+    let bits = uuid::Uuid::new_v4().as_u64_pair().0;
+    f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 /// Reads a `Retry-After` value: whole seconds or an HTTP date relative to `now`. Past dates mean no wait.

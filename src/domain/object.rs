@@ -168,6 +168,18 @@ pub fn text_map(value: Option<&Value>) -> BTreeMap<&str, &str> {
     members.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?))).collect()
 }
 
+/// What sort of JSON value it is, in words for error texts.
+pub fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cluster::{ApiKind, Cluster, ClusterError, ListQuery, ObjectList};
 use crate::domain::{Object, ResourceRef};
-use crate::retry::Backoff;
+use crate::retry::{Backoff, jitter};
 
 /// How often and after which waits a read is tried again. Only [`ClusterError::Unavailable`] is: transport errors, 429
 /// and 5xx. Every other answer is one.
@@ -57,19 +57,13 @@ impl<'a> Reader<'a> {
         for retry in 0..self.retrying.retries_max {
             match attempt().await {
                 Err(ClusterError::Unavailable(_)) => {
-                    tokio::time::sleep(self.retrying.backoff.delay(retry, random(), None)).await;
+                    tokio::time::sleep(self.retrying.backoff.delay(retry, jitter(), None)).await;
                 }
                 answer => return answer,
             }
         }
         attempt().await
     }
-}
-
-/// Uniform in 0..1: jitter needs no more than the randomness of a UUID.
-fn random() -> f64 {
-    let bits = uuid::Uuid::new_v4().as_u64_pair().0;
-    f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -1,20 +1,20 @@
 //! The exchange with a provider: one client, bounded replies, classified errors, one retry policy (investigation §2.4).
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::chat::{ChatReply, ChatRequest};
 use super::codec::openai_chat::{self, Parameters, Unsupported};
 use super::config::{LlmConfig, Provider};
-use crate::retry::{Backoff, retry_after};
+use crate::retry::{Backoff, jitter, retry_after};
+use crate::service_account::{SecretFile, SecretFileError};
 
 /// Largest reply body read, in bytes.
 const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -33,7 +33,8 @@ pub struct Llm {
     backoff: Backoff,
     output_tokens_max: u32,
     context_window_tokens: usize,
-    key: KeySource,
+    /// Read again when the provider refuses it.
+    key: SecretFile,
     /// What this model was found not to accept stays out for the life of the process.
     parameters: Mutex<Parameters>,
 }
@@ -42,12 +43,6 @@ impl fmt::Debug for Llm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Llm").field("provider", &self.provider).field("model", &self.model).finish_non_exhaustive()
     }
-}
-
-/// Where the key comes from. The value is read again when a provider refuses it, so a rotated file is picked up.
-struct KeySource {
-    file: Option<PathBuf>,
-    current: Mutex<Option<SecretString>>,
 }
 
 /// A configuration that cannot work. Shown to the operator at start.
@@ -61,8 +56,8 @@ pub enum LlmBuildError {
     BadEndpoint,
     #[error("llm.{0} is outside {1}")]
     OutOfRange(&'static str, &'static str),
-    #[error("llm.api_key_file {}: {reason}", path.display())]
-    Key { path: PathBuf, reason: String },
+    #[error("llm.api_key_file {0}")]
+    Key(#[from] SecretFileError),
     #[error("provider `openai` at its own endpoint needs a key: set llm.api_key_file to a file that holds it")]
     NoKey,
     #[error("HTTP client: {0}")]
@@ -140,12 +135,10 @@ impl Llm {
         let endpoint = config.endpoint.as_deref().filter(|endpoint| !endpoint.trim().is_empty());
         let default = config.provider.default_endpoint();
         let endpoint = endpoint.or(default).ok_or(LlmBuildError::NoEndpoint(config.provider.as_str()))?;
-        let key = KeySource { file: config.api_key_file.clone(), current: Mutex::new(None) };
-        let value = key.read()?;
-        if value.is_none() && config.provider == Provider::OpenAi && Some(endpoint) == default {
+        let key = SecretFile::open(config.api_key_file.clone())?;
+        if key.get().is_none() && config.provider == Provider::OpenAi && Some(endpoint) == default {
             return Err(LlmBuildError::NoKey);
         }
-        key.set(value);
         let timeout = Duration::from_secs(config.timeout_seconds);
         let client = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
@@ -230,7 +223,7 @@ impl Llm {
             if retries >= failure.kind.retries_max(self.max_retries) {
                 return Err(LlmError { kind: failure.kind, sentence: failure.sentence, retries });
             }
-            let wait = self.backoff.delay(retries, random(), failure.server_delay);
+            let wait = self.backoff.delay(retries, jitter(), failure.server_delay);
             tracing::warn!(
                 event = "llm_retry",
                 provider = self.provider(),
@@ -287,37 +280,6 @@ impl Llm {
             );
         }
         changed
-    }
-}
-
-impl KeySource {
-    fn read(&self) -> Result<Option<SecretString>, LlmBuildError> {
-        let Some(path) = &self.file else { return Ok(None) };
-        let problem = |reason: String| LlmBuildError::Key { path: path.clone(), reason };
-        let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
-        let key = text.trim();
-        if key.is_empty() || key.contains(char::is_whitespace) {
-            return Err(problem("must hold exactly one key".to_owned()));
-        }
-        Ok(Some(SecretString::from(key.to_owned())))
-    }
-
-    fn get(&self) -> Option<SecretString> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, key: Option<SecretString>) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = key;
-    }
-
-    /// Reads the file again; true when it now holds another key.
-    fn changed(&self) -> bool {
-        let Ok(Some(fresh)) = self.read() else { return false };
-        let same = self.get().is_some_and(|current| current.expose_secret() == fresh.expose_secret());
-        if !same {
-            self.set(Some(fresh));
-        }
-        !same
     }
 }
 
@@ -397,12 +359,6 @@ fn refusal(status: StatusCode, body: &str) -> Failure {
             ..Failure::new(ErrorKind::BadRequest, format!("the model provider refused the request (HTTP {status})"))
         },
     }
-}
-
-/// Uniform in 0..1: jitter needs no more than the randomness of a UUID.
-fn random() -> f64 {
-    let bits = uuid::Uuid::new_v4().as_u64_pair().0;
-    f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

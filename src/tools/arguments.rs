@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::domain::object::kind_of;
+
 /// Members a model may send; more is not read.
 const MEMBERS_MAX: usize = 64;
 
@@ -183,17 +185,6 @@ fn whole(given: &Value) -> Option<i64> {
         let number = given.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT_MAX)?;
         Some(number as i64)
     })
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a truth value",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 #[cfg(test)]

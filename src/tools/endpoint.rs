@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode, Url};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::service_account::{SecretFile, SecretFileError};
 
 /// Largest answer read, in bytes.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -60,6 +61,8 @@ pub enum BuildError {
     BadUrl(&'static str),
     #[error("header `{name}` has a name or a value that HTTP does not allow")]
     Header { name: String },
+    #[error(transparent)]
+    Token(#[from] SecretFileError),
     #[error("{}: {reason}", path.display())]
     File { path: PathBuf, reason: String },
     #[error("HTTP client: {0}")]
@@ -115,7 +118,8 @@ pub(super) struct Endpoint {
     server: &'static str,
     client: reqwest::Client,
     base: Url,
-    token: TokenFile,
+    /// Read again when the server refuses it.
+    token: SecretFile,
 }
 
 impl fmt::Debug for Endpoint {
@@ -132,8 +136,7 @@ impl Endpoint {
     pub(super) fn build(settings: &EndpointSettings<'_>) -> Result<Self, BuildError> {
         let url = settings.url.map(str::trim).filter(|url| !url.is_empty());
         let base = base_url(url.ok_or(BuildError::NoUrl(settings.url_key))?, settings.url_key)?;
-        let token = TokenFile { path: settings.token_file.map(Path::to_owned), current: Mutex::new(None) };
-        token.set(token.read()?);
+        let token = SecretFile::open(settings.token_file.map(Path::to_owned))?;
         let mut client = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
@@ -207,43 +210,6 @@ impl Endpoint {
         } else {
             EndpointError::Broken { server }
         }
-    }
-}
-
-/// A bearer token in a file. Read again when the server refuses it, so a rotated one is picked up.
-struct TokenFile {
-    path: Option<PathBuf>,
-    current: Mutex<Option<SecretString>>,
-}
-
-impl TokenFile {
-    fn read(&self) -> Result<Option<SecretString>, BuildError> {
-        let Some(path) = &self.path else { return Ok(None) };
-        let problem = |reason: String| BuildError::File { path: path.clone(), reason };
-        let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
-        let token = text.trim();
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(problem("must hold exactly one token".to_owned()));
-        }
-        Ok(Some(SecretString::from(token.to_owned())))
-    }
-
-    fn get(&self) -> Option<SecretString> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, token: Option<SecretString>) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = token;
-    }
-
-    /// Reads the file again; true when it now holds another token.
-    fn changed(&self) -> bool {
-        let Ok(Some(fresh)) = self.read() else { return false };
-        let same = self.get().is_some_and(|current| current.expose_secret() == fresh.expose_secret());
-        if !same {
-            self.set(Some(fresh));
-        }
-        !same
     }
 }
 

@@ -2,24 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Suffixes of quantities and what they multiply by, longer ones first.
-const SUFFIXES: &[(&str, f64)] = &[
-    ("Ki", 1024.0),
-    ("Mi", 1_048_576.0),
-    ("Gi", 1_073_741_824.0),
-    ("Ti", 1_099_511_627_776.0),
-    ("Pi", 1_125_899_906_842_624.0),
-    ("Ei", 1_152_921_504_606_846_976.0),
-    ("n", 1e-9),
-    ("u", 1e-6),
-    ("m", 1e-3),
-    ("k", 1e3),
-    ("M", 1e6),
-    ("G", 1e9),
-    ("T", 1e12),
-    ("P", 1e15),
-    ("E", 1e18),
-];
+use crate::domain::quantities::Quantity;
 
 /// `cpu: 3800m of 4 used (95 %)`, one line per resource.
 pub(super) fn lines(figures: &BTreeMap<String, String>) -> Vec<String> {
@@ -37,14 +20,8 @@ pub(super) fn lines(figures: &BTreeMap<String, String>) -> Vec<String> {
 
 /// Close enough for a percentage. `None` when a text is no quantity or the limit is zero.
 fn percentage(used: &str, hard: &str) -> Option<f64> {
-    let (used, hard) = (amount(used)?, amount(hard)?);
+    let (used, hard) = (Quantity::parse(used)?.as_f64(), Quantity::parse(hard)?.as_f64());
     (hard > 0.0).then(|| 100.0 * used / hard)
-}
-
-fn amount(text: &str) -> Option<f64> {
-    let suffix = SUFFIXES.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit)));
-    let (number, unit) = suffix.unwrap_or((text, 1.0));
-    number.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number * unit)
 }
 
 #[cfg(test)]

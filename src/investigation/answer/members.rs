@@ -95,17 +95,6 @@ impl<'m> Members<'m> {
     }
 }
 
-pub(super) fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a truth value",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
 /// Trimmed text that is not blank. Numbers and truth values are written out.
 pub(super) fn text(value: &Value) -> Option<String> {
     let text = match value {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::members::{Members, Notes, excerpt, kind_of, object, objects, text, texts};
+use super::members::{Members, Notes, excerpt, object, objects, text, texts};
 use super::shapes::Candidate;
 use super::stated::{CONFIDENCE, OUTCOME, SEVERITY, Stated};
 use super::{FormatProblem, SELECTED_WORKFLOW};
+use crate::domain::object::kind_of;
 use crate::investigation::outcome::Outcome;
 
 pub(super) const ROOT_CAUSE: &[&str] = &["root_cause_analysis", "rca"];

@@ -72,21 +72,13 @@ fn header_values_are_not_shown_and_bad_ones_are_named() {
 }
 
 #[test]
-fn a_token_file_holds_one_token_and_is_read_again() {
+fn a_token_file_must_hold_one_token() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
-    for bad in ["", " \n", "two words", "tokén"] {
-        std::fs::write(&path, bad).unwrap();
-        assert!(matches!(endpoint(&ExtraHeaders::default(), Some(&path)), Err(BuildError::File { .. })), "{bad:?}");
-    }
+    std::fs::write(&path, "two words").unwrap();
+    assert!(matches!(endpoint(&ExtraHeaders::default(), Some(&path)), Err(BuildError::Token(_))));
     std::fs::write(&path, "first\n").unwrap();
-    let token = endpoint(&ExtraHeaders::default(), Some(&path)).unwrap().token;
-    assert!(!token.changed());
-    std::fs::write(&path, "second\n").unwrap();
-    assert!(token.changed() && !token.changed());
-    assert_eq!(token.get().unwrap().expose_secret(), "second");
-    std::fs::remove_file(&path).unwrap();
-    assert!(!token.changed(), "a token that cannot be read again stays");
+    assert!(endpoint(&ExtraHeaders::default(), Some(&path)).unwrap().token.get().is_some());
 }
 
 /// Self-signed for `localhost`, valid for a hundred years; its key is thrown away.
