@@ -131,3 +131,14 @@ fn entrypoint_understands_every_form_of_its_arguments() {
         assert_eq!(entrypoint(arguments, port), expected);
     }
 }
+
+/// The image's builder sees only what the Dockerfile copies, and cargo looks for targets without a path in their usual
+/// folders, which are not among that.
+#[test]
+fn every_target_names_its_path_so_that_the_image_builds_without_the_rest() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let sections: Vec<&str> = manifest.split("\n[").skip(1).collect();
+    let targets = sections.iter().filter(|section| section.starts_with("[bench]]") || section.starts_with("[test]]"));
+    let unnamed: Vec<&&str> = targets.clone().filter(|section| !section.contains("\npath = ")).collect();
+    assert!(targets.count() >= 2 && unnamed.is_empty(), "{unnamed:?}");
+}
