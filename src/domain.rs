@@ -8,6 +8,7 @@ pub mod incident;
 pub mod object;
 pub mod quantities;
 pub mod resource;
+pub mod usage;
 pub mod verdict;
 
 pub use evidence::{Evidence, Source};
@@ -15,6 +16,7 @@ pub use finding::{CauseClass, Disposition, Finding};
 pub use incident::{Incident, RequestShape, Severity, SignalMode};
 pub use object::Object;
 pub use resource::ResourceRef;
+pub use usage::{PhaseUsage, Usage};
 pub use verdict::{
     AlternativeWorkflow, ConfidenceBand, ConfidenceBasis, Engine, ExcludedWorkflow, Investigation, ReviewReason,
     RootCause, SelectedWorkflow, ValidationAttempt,

@@ -95,6 +95,7 @@ fn investigation() -> Investigation {
             tool_calls: 5,
             prompt_tokens: 41_210,
             completion_tokens: 1_875,
+            phases: Vec::new(),
         },
         excluded: Vec::new(),
         not_checked: Vec::new(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::domain::{Engine, Evidence, Incident, Investigation, SelectedWorkflow, Source};
+use crate::domain::{Engine, Evidence, Incident, Investigation, PhaseUsage, SelectedWorkflow, Source, Usage};
 
 /// How the report may look.
 #[derive(Debug, Clone, Copy)]
@@ -159,7 +159,7 @@ fn footer(page: &mut Page, investigation: &Investigation, context: &Context) {
     let who = match &investigation.engine {
         Engine::Analyser { because: None } => "built-in analyser".to_owned(),
         Engine::Analyser { because: Some(_) } => "built-in analyser, in place of the model".to_owned(),
-        Engine::Model { model, turns, tool_calls, prompt_tokens, completion_tokens } => {
+        Engine::Model { model, turns, tool_calls, prompt_tokens, completion_tokens, .. } => {
             format!("{model}, {turns} turns, {tool_calls} tool calls, {prompt_tokens} + {completion_tokens} tokens")
         }
     };
@@ -167,6 +167,24 @@ fn footer(page: &mut Page, investigation: &Investigation, context: &Context) {
     page.text.push('\n');
     let text = page.paint(DIM, &text);
     page.paragraph("", &text);
+    if let Engine::Model { phases, .. } = &investigation.engine
+        && !phases.is_empty()
+    {
+        let text = page.paint(DIM, &tokens(phases));
+        page.paragraph("", &text);
+    }
+}
+
+/// What the model cost, by phase.
+fn tokens(phases: &[PhaseUsage]) -> String {
+    let all: Usage = phases.iter().map(|phase| phase.usage).sum();
+    let phase = |phase: &PhaseUsage| {
+        let Usage { prompt_tokens, completion_tokens, .. } = phase.usage;
+        let (name, turns) = (phase.phase.replace('_', " "), phase.turns);
+        format!("{name} {prompt_tokens} + {completion_tokens} in {turns} {}", if turns == 1 { "turn" } else { "turns" })
+    };
+    let phases: Vec<String> = phases.iter().map(phase).collect();
+    format!("Tokens: {}; {} % of the input from the cache.", phases.join(", "), all.cached_percent())
 }
 
 struct Page {
@@ -279,6 +297,20 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with("  • "), "{lines:?}");
         assert!(lines[1].starts_with("    "), "{lines:?}");
+    }
+
+    #[test]
+    fn tokens_by_phase_in_one_line() {
+        let spent = |phase: &str, turns, prompt_tokens, cached_tokens, completion_tokens| PhaseUsage {
+            phase: phase.to_owned(),
+            turns,
+            usage: Usage { prompt_tokens, cached_tokens, completion_tokens, ..Usage::default() },
+            ..PhaseUsage::default()
+        };
+        assert_eq!(
+            tokens(&[spent("rca", 7, 60_000, 45_000, 1_900), spent("workflow_selection", 1, 4_000, 0, 200)]),
+            "Tokens: rca 60000 + 1900 in 7 turns, workflow selection 4000 + 200 in 1 turn; 70 % of the input from the cache."
+        );
     }
 
     #[test]

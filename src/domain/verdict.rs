@@ -8,6 +8,7 @@ use super::evidence::Evidence;
 use super::finding::CauseClass;
 use super::incident::Severity;
 use super::resource::ResourceRef;
+use super::usage::PhaseUsage;
 
 /// The finished investigation. `api` renders it for the wire (http-api §2.5), `cli` for the terminal; `sessions` stores
 /// it as it is. Invariants (http-api §5.1): `review` is set if and only if a person is needed and then `warnings` is
@@ -168,5 +169,32 @@ pub enum Engine {
     /// The deterministic analyser; `because` is set when it stood in for a model.
     Analyser { because: Option<String> },
     /// A language model. Token counts are totals over all turns.
-    Model { model: String, turns: u32, tool_calls: u32, prompt_tokens: u64, completion_tokens: u64 },
+    Model {
+        model: String,
+        turns: u32,
+        tool_calls: u32,
+        prompt_tokens: u64,
+        completion_tokens: u64,
+        /// The same by phase and class, in the order of the phases. Records of earlier releases have none.
+        #[serde(default)]
+        phases: Vec<PhaseUsage>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn records_without_phases_are_still_read() {
+        let stored = json!({"type": "model", "model": "m", "turns": 3, "tool_calls": 5, "prompt_tokens": 41, "completion_tokens": 8});
+        let engine: Engine = serde_json::from_value(stored).unwrap();
+        assert!(matches!(&engine, Engine::Model { turns: 3, phases, .. } if phases.is_empty()), "{engine:?}");
+        let stored = json!({"type": "model", "model": "m", "turns": 1, "tool_calls": 0, "prompt_tokens": 41, "completion_tokens": 8,
+            "phases": [{"phase": "rca", "turns": 1, "usage": {"prompt_tokens": 41, "a_class_of_later_days": 1}}]});
+        let engine: Engine = serde_json::from_value(stored).unwrap();
+        assert!(matches!(engine, Engine::Model { phases, .. } if phases[0].usage.prompt_tokens == 41));
+    }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::journal::{Journal, Turn};
+use super::journal::{Asked, Journal, Turn};
 use super::ledger::Ledger;
 use super::run::RunContext;
 use crate::llm::{
@@ -186,8 +186,7 @@ impl<'a> Conversation<'a> {
         if now >= self.setting.run.deadline {
             return Err(Stop::OutOfTime);
         }
-        let used = self.setting.journal.spent().usage;
-        let tokens = used.prompt_tokens.saturating_add(used.completion_tokens);
+        let tokens = self.setting.journal.spent().usage.total();
         let over = if now >= self.setting.wrap_up_at {
             Some("time")
         } else if self.limits.tokens_max.is_some_and(|most| tokens >= most) {
@@ -224,7 +223,14 @@ impl<'a> Conversation<'a> {
             let journal = self.setting.journal;
             let newest = self.messages.last().map(text_of).unwrap_or_default();
             let chars = self.messages.iter().map(|message| text_of(message).chars().count()).sum();
-            journal.model_asked(self.setting.llm.model(), newest, chars, self.tools.toolsets()).await;
+            let asked = Asked {
+                phase: self.phase,
+                model: self.setting.llm.model(),
+                newest,
+                chars,
+                toolsets: self.tools.toolsets(),
+            };
+            journal.model_asked(asked).await;
             let began = Instant::now();
             let until = if is_last { self.setting.run.deadline } else { self.setting.wrap_up_at };
             let answered = tokio::select! {

@@ -1,14 +1,15 @@
 //! What one investigation writes down on its way: audit events and metrics. Neither ever changes its outcome.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use crate::audit::{AuditEvent, AuditSubject, AuditTrail, Excerpt, Payload};
-use crate::domain::Incident;
-use crate::llm::{ChatReply, ErrorKind, LlmError, Usage};
+use crate::domain::{Incident, PhaseUsage, Usage};
+use crate::llm::{ChatReply, ErrorKind, LlmError};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{LlmCall, LlmErrorKind, LlmStatus, Phase, RetryOutcome, ToolStatus};
 
@@ -18,10 +19,17 @@ pub(super) struct Journal {
     audit: AuditTrail,
     metrics: Metrics,
     subject: AuditSubject,
-    tool_calls: AtomicU64,
-    turns: AtomicU32,
-    usage: Mutex<Usage>,
+    /// What each phase cost so far, in the order they began.
+    accounts: Mutex<Vec<Account>>,
     suspicious: AtomicU32,
+}
+
+/// The running account of one phase.
+#[derive(Debug)]
+struct Account {
+    phase: Phase,
+    began: Instant,
+    spent: PhaseUsage,
 }
 
 /// One finished tool call as the journal needs it. Texts are redacted.
@@ -49,18 +57,37 @@ impl Journal {
             audit,
             metrics,
             subject: AuditSubject::of(incident),
-            tool_calls: AtomicU64::new(0),
-            turns: AtomicU32::new(0),
-            usage: Mutex::new(Usage::default()),
+            accounts: Mutex::default(),
             suspicious: AtomicU32::new(0),
         }
     }
 
     pub(super) fn spent(&self) -> Spent {
+        let phases = self.phases();
         Spent {
-            turns: self.turns.load(Ordering::Relaxed),
-            tool_calls: u32::try_from(self.tool_calls.load(Ordering::Relaxed)).unwrap_or(u32::MAX),
-            usage: *self.usage.lock().unwrap_or_else(PoisonError::into_inner),
+            turns: phases.iter().map(|phase| phase.turns).sum(),
+            tool_calls: phases.iter().map(|phase| phase.tool_calls).sum(),
+            usage: phases.iter().map(|phase| phase.usage).sum(),
+        }
+    }
+
+    /// The same by phase, in the order they began.
+    pub(super) fn phases(&self) -> Vec<PhaseUsage> {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.iter().map(|account| account.spent.clone()).collect()
+    }
+
+    /// Enters something in the account of a phase; its time runs up to the newest entry.
+    fn account(&self, phase: Phase, enter: impl FnOnce(&mut PhaseUsage)) {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = accounts.iter().position(|account| account.phase == phase).unwrap_or_else(|| {
+            let spent = PhaseUsage { phase: phase.as_str().to_owned(), ..PhaseUsage::default() };
+            accounts.push(Account { phase, began: Instant::now(), spent });
+            accounts.len() - 1
+        });
+        if let Some(Account { began, spent, .. }) = accounts.get_mut(at) {
+            enter(spent);
+            spent.wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         }
     }
 
@@ -69,8 +96,10 @@ impl Journal {
     }
 
     /// Number of the next tool call in this investigation, from 0.
-    pub(super) fn next_tool_call(&self) -> u64 {
-        self.tool_calls.fetch_add(1, Ordering::Relaxed)
+    pub(super) fn next_tool_call(&self, phase: Phase) -> u64 {
+        let before = self.spent().tool_calls;
+        self.account(phase, |spent| spent.tool_calls += 1);
+        before.into()
     }
 
     /// A tool result holds text that looks like instructions to a model.
@@ -99,13 +128,12 @@ impl Journal {
         }
     }
 
-    /// Before a turn: `prompt` is the newest part of the conversation, `chars` the size of the whole.
-    pub(super) async fn model_asked(&self, model: &str, prompt: &str, chars: usize, toolsets: Vec<String>) {
-        let prompt = Excerpt { chars, ..Excerpt::of(prompt) };
+    pub(super) async fn model_asked(&self, asked: Asked<'_>) {
+        self.account(asked.phase, |_| {});
         let payload = Payload::LlmRequest {
-            model: model.to_owned(),
-            prompt,
-            toolsets,
+            model: asked.model.to_owned(),
+            prompt: Excerpt { chars: asked.chars, ..Excerpt::of(asked.newest) },
+            toolsets: asked.toolsets,
             mcp_servers: Vec::new(),
             tokens_max: None,
         };
@@ -113,8 +141,10 @@ impl Journal {
     }
 
     pub(super) async fn model_answered(&self, call: &Turn<'_>, reply: &ChatReply) {
-        self.turns.fetch_add(1, Ordering::Relaxed);
-        *self.usage.lock().unwrap_or_else(PoisonError::into_inner) += reply.usage;
+        self.account(call.phase, |spent| {
+            spent.turns += 1;
+            spent.usage += reply.usage;
+        });
         self.metrics.llm_call(LlmCall {
             provider: call.provider,
             model: call.model,
@@ -133,7 +163,7 @@ impl Journal {
         };
         let payload = Payload::LlmResponse {
             analysis: Excerpt::of(&said),
-            tokens_used: Some(reply.usage.prompt_tokens.saturating_add(reply.usage.completion_tokens)),
+            tokens_used: Some(reply.usage.total()),
             tool_call_count: reply.message.tool_calls.len() as u64,
         };
         self.record(payload, Some(call.took)).await;
@@ -168,6 +198,18 @@ impl Journal {
         };
         self.record(payload, Some(call.took)).await;
     }
+}
+
+/// A question about to be put to the model.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) phase: Phase,
+    pub(super) model: &'a str,
+    /// The newest part of the conversation.
+    pub(super) newest: &'a str,
+    /// Size of the whole, in characters.
+    pub(super) chars: usize,
+    pub(super) toolsets: Vec<String>,
 }
 
 /// Who was asked, in which phase, and how long it took.

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+pub use crate::domain::Usage;
+
 /// One call of the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChatRequest<'a> {
@@ -89,24 +91,5 @@ impl FinishReason {
             Self::Refusal => "refusal",
             Self::Other(other) => other,
         }
-    }
-}
-
-/// Tokens of one call; sums over a conversation with `+=`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    pub prompt_tokens: u64,
-    /// Part of the prompt that was read from the provider's cache.
-    pub cached_tokens: u64,
-    pub completion_tokens: u64,
-    pub reasoning_tokens: u64,
-}
-
-impl std::ops::AddAssign for Usage {
-    fn add_assign(&mut self, other: Self) {
-        self.prompt_tokens += other.prompt_tokens;
-        self.cached_tokens += other.cached_tokens;
-        self.completion_tokens += other.completion_tokens;
-        self.reasoning_tokens += other.reasoning_tokens;
     }
 }

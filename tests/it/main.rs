@@ -15,3 +15,4 @@ mod service;
 mod sessions;
 mod store;
 mod stubs;
+mod tokens;

@@ -144,7 +144,7 @@ impl Conversation<'_> {
         }
         let made = Made { turn: self.spent.turns, at: Instant::now(), result_id: None, status: ToolStatus::Success };
         self.made.insert(key.clone(), made);
-        let index = self.setting.journal.next_tool_call();
+        let index = self.setting.journal.next_tool_call(self.phase);
         let shown = self.setting.redactor.text(&in_words(&arguments)).text;
         let result_id = self.setting.ledger.reserve(&own_name, shown);
         Plan::Run(Box::new(Run { tool, name: name.to_owned(), arguments, notes, key, index, result_id }))

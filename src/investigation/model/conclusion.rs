@@ -54,6 +54,7 @@ impl Model<'_> {
                 tool_calls: spent.tool_calls,
                 prompt_tokens: spent.usage.prompt_tokens,
                 completion_tokens: spent.usage.completion_tokens,
+                phases: self.journal.phases(),
             },
             excluded: course.excluded,
             not_checked: self.diagnosis.not_checked.clone(),

@@ -139,13 +139,37 @@ fn opaque(said: &Value) -> Option<Value> {
 }
 
 fn usage(usage: Option<&Value>) -> Usage {
-    let number = |path: &str| usage.and_then(|usage| usage.pointer(path)?.as_u64()).unwrap_or_default();
-    Usage {
-        prompt_tokens: number("/prompt_tokens"),
-        cached_tokens: number("/prompt_tokens_details/cached_tokens"),
-        completion_tokens: number("/completion_tokens"),
-        reasoning_tokens: number("/completion_tokens_details/reasoning_tokens"),
+    // Each class has a name of its own at several servers; some send the standard one too, as 0.
+    let number = |paths: &[&str]| {
+        let given = paths.iter().filter_map(|path| usage?.pointer(path)?.as_u64());
+        given.max().unwrap_or_default()
+    };
+    let mut usage = Usage {
+        prompt_tokens: number(&["/prompt_tokens"]),
+        cached_tokens: number(&[
+            "/prompt_tokens_details/cached_tokens",
+            "/prompt_cache_hit_tokens",
+            "/cache_read_input_tokens",
+            "/cached_tokens",
+        ]),
+        cache_write_tokens: number(&[
+            "/cache_creation_input_tokens",
+            "/prompt_tokens_details/cache_creation_tokens",
+            "/prompt_tokens_details/cache_write_tokens",
+        ]),
+        completion_tokens: number(&["/completion_tokens"]),
+        reasoning_tokens: number(&["/completion_tokens_details/reasoning_tokens", "/reasoning_tokens"]),
+    };
+    // Proxies before providers that count only what the cache did not serve pass that number on.
+    let through_cache = usage.cached_tokens.saturating_add(usage.cache_write_tokens);
+    if through_cache > usage.prompt_tokens {
+        usage.prompt_tokens = usage.prompt_tokens.saturating_add(through_cache);
     }
+    // Some count reasoning beside the answer.
+    if usage.reasoning_tokens > usage.completion_tokens {
+        usage.completion_tokens = usage.completion_tokens.saturating_add(usage.reasoning_tokens);
+    }
+    usage
 }
 
 /// The parameter a 400 complains about, when it is one we can leave out.

@@ -90,9 +90,13 @@ struct Usage {
     cached: u64,
 }
 
+/// Makes the `usage` of an answer from the requests before, this one, and what it is answered with.
+pub(crate) type Meter = fn(&[Value], &Value, &Value) -> Value;
+
 #[derive(Debug, Default)]
 struct Played {
     script: Vec<Step>,
+    meter: Option<Meter>,
     /// Index of the next step, and how often it was used.
     next: usize,
     used: usize,
@@ -116,7 +120,16 @@ impl Drop for Model {
 
 impl Model {
     pub(crate) async fn follow(script: Vec<Step>) -> Self {
-        let played = Arc::new(Mutex::new(Played { script, ..Played::default() }));
+        Self::play(Played { script, ..Played::default() }).await
+    }
+
+    /// Follows the script and counts tokens where it names none.
+    pub(crate) async fn metered(script: Vec<Step>, meter: Meter) -> Self {
+        Self::play(Played { script, meter: Some(meter), ..Played::default() }).await
+    }
+
+    async fn play(played: Played) -> Self {
+        let played = Arc::new(Mutex::new(played));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}/v1", listener.local_addr().unwrap());
         let router = Router::new()
@@ -150,13 +163,15 @@ impl Model {
 }
 
 async fn answer(State(played): State<Arc<Mutex<Played>>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let (reply, number) = {
+    let (reply, text) = {
         let mut played = played.lock().unwrap();
         let key = headers.get("authorization").and_then(|key| key.to_str().ok()).unwrap_or_default();
         played.keys.push(key.to_owned());
         let request: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         played.requests.push(request.clone());
-        played.take(&request)
+        let (reply, number) = played.take(&request);
+        let text = reply.raw.clone().unwrap_or_else(|| completion(&reply, number, &played).to_string());
+        (reply, text)
     };
     tokio::time::sleep(Duration::from_millis(reply.delay_ms)).await;
     let mut response = Response::builder().status(reply.status.unwrap_or(200));
@@ -166,7 +181,6 @@ async fn answer(State(played): State<Arc<Mutex<Played>>>, headers: HeaderMap, bo
     if !reply.headers.contains_key("content-type") {
         response = response.header("content-type", "application/json");
     }
-    let text = reply.raw.clone().unwrap_or_else(|| completion(&reply, number).to_string());
     let body = if reply.cut { half(&text) } else { Body::from(text) };
     response.body(body).unwrap()
 }
@@ -178,7 +192,7 @@ fn half(text: &str) -> Body {
     Body::from_stream(stream::iter([Ok::<Bytes, std::io::Error>(half), Err(broken)]))
 }
 
-fn completion(reply: &Reply, number: usize) -> Value {
+fn completion(reply: &Reply, number: usize, played: &Played) -> Value {
     let mut message = reply.extra.clone();
     message.insert("role".into(), "assistant".into());
     message.insert("content".into(), if reply.text.is_empty() { Value::Null } else { reply.text.clone().into() });
@@ -193,14 +207,23 @@ fn completion(reply: &Reply, number: usize) -> Value {
     if !calls.is_empty() {
         message.insert("tool_calls".into(), calls.into());
     }
-    let Usage { prompt, completion, cached } =
-        reply.usage.unwrap_or(Usage { prompt: 1_000, completion: 50, cached: 0 });
+    let usage = match (reply.usage, played.meter, played.requests.split_last()) {
+        (None, Some(meter), Some((request, earlier))) => meter(earlier, request, &json!(message)),
+        (given, ..) => given.unwrap_or(Usage { prompt: 1_000, completion: 50, cached: 0 }).on_the_wire(),
+    };
     json!({
         "id": format!("chatcmpl-{number}"), "object": "chat.completion", "created": 1_776_000_000, "model": "scripted",
         "choices": [{"index": 0, "message": message, "finish_reason": reply.finish.as_deref().unwrap_or(default), "logprobs": null}],
-        "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
-                  "prompt_tokens_details": {"cached_tokens": cached}},
+        "usage": usage,
     })
+}
+
+impl Usage {
+    fn on_the_wire(self) -> Value {
+        let Self { prompt, completion, cached } = self;
+        json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
+               "prompt_tokens_details": {"cached_tokens": cached}})
+    }
 }
 
 impl Played {

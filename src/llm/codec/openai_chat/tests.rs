@@ -62,6 +62,51 @@ fn replies_of_compatible_servers_are_read() {
 }
 
 #[test]
+fn tokens_by_class_whatever_the_server_calls_them() {
+    let usage = |usage: Value| {
+        let usage = decode(&json!({"choices": [{"message": {"content": "x"}}], "usage": usage})).unwrap().usage;
+        [
+            usage.prompt_tokens,
+            usage.cached_tokens,
+            usage.cache_write_tokens,
+            usage.completion_tokens,
+            usage.reasoning_tokens,
+        ]
+    };
+    for (given, read) in [
+        (
+            json!({"prompt_tokens": 900, "completion_tokens": 80, "prompt_tokens_details": {"cached_tokens": 512},
+                   "completion_tokens_details": {"reasoning_tokens": 60}}),
+            [900, 512, 0, 80, 60],
+        ),
+        (
+            json!({"prompt_tokens": 900, "completion_tokens": 80, "prompt_cache_hit_tokens": 640, "prompt_cache_miss_tokens": 260}),
+            [900, 640, 0, 80, 0],
+        ),
+        (
+            json!({"prompt_tokens": 900, "completion_tokens": 80, "prompt_tokens_details": {"cached_tokens": 0},
+                   "cache_read_input_tokens": 600, "cache_creation_input_tokens": 200}),
+            [900, 600, 200, 80, 0],
+        ),
+        (
+            json!({"prompt_tokens": 900, "completion_tokens": 80,
+                   "prompt_tokens_details": {"cached_tokens": 300, "cache_write_tokens": 100}}),
+            [900, 300, 100, 80, 0],
+        ),
+        // Counted beside the prompt and beside the answer.
+        (
+            json!({"prompt_tokens": 100, "completion_tokens": 20, "cache_read_input_tokens": 600,
+                   "cache_creation_input_tokens": 200, "completion_tokens_details": {"reasoning_tokens": 60}}),
+            [900, 600, 200, 80, 60],
+        ),
+        (json!({"prompt_tokens": "many", "completion_tokens": null, "cached_tokens": -1}), [0; 5]),
+        (Value::Null, [0; 5]),
+    ] {
+        assert_eq!(usage(given.clone()), read, "{given}");
+    }
+}
+
+#[test]
 fn finish_reasons() {
     let finish = |message: Value, reason: Value| {
         decode(&json!({"choices": [{"message": message, "finish_reason": reason}]})).unwrap().finish
