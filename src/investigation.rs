@@ -16,6 +16,7 @@ mod ledger;
 mod model;
 pub mod outcome;
 mod prompts;
+mod recovery;
 pub mod run;
 mod selection;
 pub mod submit;

@@ -3,6 +3,7 @@
 
 mod business;
 mod incident;
+mod recovery;
 #[cfg(test)]
 mod tests;
 
@@ -66,6 +67,9 @@ pub(super) fn rca_user(incident: &Incident, guard: Guard<'_>, hypotheses: &[Stri
     );
     text.push_str("\n\n# Business impact\n");
     text.push_str(&business::impact(incident, guard));
+    if let Some(section) = recovery::section(incident.recovery.as_deref(), guard, recovery::Reader::RootCause) {
+        let _ = write!(text, "\n\n{section}");
+    }
     if incident.signal_mode == SignalMode::Proactive {
         text.push_str(incident::PROACTIVE_TASK);
     }
@@ -132,6 +136,9 @@ pub(super) fn selection_user(incident: &Incident, guard: Guard<'_>, found: &Hand
     );
     if incident.signal_mode == SignalMode::Proactive {
         text.push_str("\n\nThe incident is predicted and has not happened: choose a preventive workflow, or none.");
+    }
+    if let Some(section) = recovery::section(incident.recovery.as_deref(), guard, recovery::Reader::Selection) {
+        let _ = write!(text, "\n\n{section}");
     }
     let _ =
         write!(text, "\n\n## Phase 1 Root Cause Analysis\n{}", guard.fence.wrap("root_cause", cause.trim_end()).text);

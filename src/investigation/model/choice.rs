@@ -14,8 +14,9 @@ use crate::investigation::answer::{self, Choice, SelectionAnswer, WorkflowChoice
 use crate::investigation::conversation::{Conversation, Said, Stop};
 use crate::investigation::ledger::ReadToolResult;
 use crate::investigation::prompts::{self, HandOver};
+use crate::investigation::recovery;
 use crate::investigation::submit::{self, SubmitTool};
-use crate::investigation::validation::{self, Invalid, Submission, Verdict};
+use crate::investigation::validation::{self, Invalid, Rules, Submission, Verdict};
 use crate::telemetry::metrics::{Phase, PhaseOutcome};
 use crate::tools::workflows::{self, CatalogueView};
 use crate::tools::{Tool, ToolSet, arguments};
@@ -137,7 +138,8 @@ impl Model<'_> {
             parameters: &choice.parameters,
             bundle: choice.execution_bundle.as_deref(),
         };
-        match validation::validate(view, submission, &target, &avoided).await {
+        let rules = Rules { target: &target, avoided: &avoided, previous: recovery::previous(self.incident) };
+        match validation::validate(view, submission, rules).await {
             Verdict::Unavailable(problem) => {
                 course.catalogue_problem = Some(problem);
                 Next::Done
