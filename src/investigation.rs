@@ -15,6 +15,7 @@ mod journal;
 mod ledger;
 mod model;
 pub mod outcome;
+mod overrides;
 mod prompts;
 mod recovery;
 pub mod run;
@@ -79,6 +80,18 @@ impl Investigator {
         run: &RunContext,
     ) -> Result<Investigation, InvestigationError> {
         let parts = self.0.as_ref();
+        let (incident, rejected) = overrides::applied(incident);
+        for label in rejected {
+            tracing::warn!(
+                event = "target_label_rejected",
+                incident_id = incident.incident_id,
+                label = label.label,
+                reason = label.because,
+                value = label.value,
+                "a label of the signal that names its target does not count"
+            );
+        }
+        let incident = incident.as_ref();
         run.progress.phase("root cause analysis");
         let analyse = parts.analyser.analyse(parts.cluster.as_ref(), incident);
         let diagnosis = within(run, "rca", "the cluster was not read in time", analyse).await?;
