@@ -33,6 +33,9 @@ pub struct InvestigationConfig {
     pub max_tokens_total: u64,
     /// Validations of a submitted workflow, 1..=10. Default 3: two corrections.
     pub max_validation_attempts: u32,
+    /// Action types that create an object anew: only these may be chosen for a target that was deleted, exact names, at
+    /// most 50. Default none: a person looks then (investigation §7.7).
+    pub recreate_action_types: Vec<String>,
     /// From this confidence on "resolved" is believed. Default 0.7.
     pub resolved_confidence_threshold: f64,
     /// Below this confidence a model is told to answer "inconclusive". Default 0.5.
@@ -53,6 +56,7 @@ impl Default for InvestigationConfig {
             max_tool_output_chars: 0,
             max_tokens_total: 0,
             max_validation_attempts: 3,
+            recreate_action_types: Vec::new(),
             resolved_confidence_threshold: 0.7,
             inconclusive_confidence_threshold: 0.5,
         }
@@ -147,6 +151,7 @@ impl InvestigationConfig {
         within("max_parallel_tools", self.max_parallel_tools as u64, 1, 32)?;
         within("tool_call_timeout_seconds", self.tool_call_timeout_seconds, 1, 600)?;
         within("max_validation_attempts", self.max_validation_attempts.into(), 1, 10)?;
+        action_types("recreate_action_types", &self.recreate_action_types)?;
         if !(0.0 < self.inconclusive_confidence_threshold
             && self.inconclusive_confidence_threshold < self.resolved_confidence_threshold
             && self.resolved_confidence_threshold <= 1.0)
@@ -156,6 +161,24 @@ impl InvestigationConfig {
                 .to_owned());
         }
         Ok(())
+    }
+}
+
+/// Most action types in one list.
+const ACTION_TYPES_MAX: usize = 50;
+/// Longest name of an action type, in bytes.
+const ACTION_TYPE_BYTES_MAX: usize = 100;
+
+fn action_types(key: &str, names: &[String]) -> Result<(), String> {
+    if names.len() > ACTION_TYPES_MAX {
+        return Err(format!("investigation.{key} has {} names, the most is {ACTION_TYPES_MAX}", names.len()));
+    }
+    let is_odd = |name: &&String| {
+        name.is_empty() || name.len() > ACTION_TYPE_BYTES_MAX || !name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    match names.iter().find(is_odd) {
+        Some(odd) => Err(format!("investigation.{key} names {odd:?}, an action type is letters and digits")),
+        None => Ok(()),
     }
 }
 

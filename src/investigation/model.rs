@@ -62,6 +62,8 @@ struct Course {
     /// What is wrong with the target.
     target_problem: Option<String>,
     enrichment: Option<Arc<Enrichment>>,
+    /// The target does not exist any more; `enrichment` holds only its name.
+    is_deleted: bool,
     outcome: Outcome,
     /// The phase that failed although the root cause is known.
     fatal: Option<(ReviewReason, String)>,

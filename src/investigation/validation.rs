@@ -64,6 +64,8 @@ pub(super) enum Rule {
     Bundle,
     Parameters,
     Scope,
+    /// The target was deleted, and this does not create it anew.
+    Deleted,
     Repetition,
     /// The workflow and the parameters of the attempt that failed.
     FailedBefore,
@@ -76,6 +78,7 @@ impl Rule {
             Self::Identity | Self::Context => ReviewReason::WorkflowNotFound,
             Self::Bundle => ReviewReason::ImageMismatch,
             Self::Parameters => ReviewReason::ParameterValidationFailed,
+            Self::Deleted => ReviewReason::RcaIncomplete,
             Self::Scope | Self::Repetition | Self::FailedBefore => ReviewReason::NoMatchingWorkflows,
         }
     }
@@ -105,6 +108,8 @@ pub(super) struct Rules<'a> {
     pub(super) avoided: &'a BTreeSet<String>,
     /// The attempt that failed.
     pub(super) previous: Option<&'a PreviousExecution>,
+    /// The only action types for a target that does not exist any more; `None` while it exists.
+    pub(super) recreate: Option<&'a [String]>,
 }
 
 /// Tries every rule.
@@ -161,6 +166,15 @@ impl Rules<'_> {
         }
         if let Some(text) = scope_error(workflow, self.target) {
             fault(Rule::Scope, text);
+        }
+        if let Some(allowed) = self.recreate.filter(|allowed| !allowed.contains(&workflow.action_type)) {
+            let text = format!(
+                "{} was deleted and {} does not create it anew: choose one of {}, or none",
+                self.target,
+                workflow.action_type,
+                allowed.join(", ")
+            );
+            fault(Rule::Deleted, text);
         }
         if self.avoided.contains(&workflow.action_type) {
             let text = format!(

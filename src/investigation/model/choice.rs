@@ -61,6 +61,16 @@ impl Model<'_> {
         if course.chosen.is_none() && course.catalogue_problem.is_none() {
             course.catalogue_problem = view.unavailable();
         }
+        if course.is_deleted {
+            let target = &enrichment.root_owner;
+            match course.chosen {
+                Some(_) => course.warnings.push(format!("{target} was deleted; the workflow creates it anew")),
+                None => {
+                    let problem = format!("{target} was deleted, and no workflow that creates it anew was chosen");
+                    course.target_problem = Some(problem);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -138,7 +148,12 @@ impl Model<'_> {
             parameters: &choice.parameters,
             bundle: choice.execution_bundle.as_deref(),
         };
-        let rules = Rules { target: &target, avoided: &avoided, previous: recovery::previous(self.incident) };
+        let rules = Rules {
+            target: &target,
+            avoided: &avoided,
+            previous: recovery::previous(self.incident),
+            recreate: course.is_deleted.then_some(self.parts.config.recreate_action_types.as_slice()),
+        };
         match validation::validate(view, submission, rules).await {
             Verdict::Unavailable(problem) => {
                 course.catalogue_problem = Some(problem);

@@ -34,6 +34,8 @@ pub(super) struct Gates {
     existence: u32,
     version: u32,
     same_kind: u32,
+    /// The target that was found not to exist.
+    absent: Option<ResourceRef>,
 }
 
 /// What the gates say to an answer.
@@ -62,6 +64,7 @@ impl Gate {
 impl Model<'_> {
     pub(super) async fn gate(&self, gates: &mut Gates, course: &mut Course) -> Gate {
         course.enrichment = None;
+        course.is_deleted = false;
         let claim = match (&course.rca.target, course.rca.stated.outcome) {
             (Some(claim), _) => claim.clone(),
             // Nothing will be changed: no target is needed.
@@ -92,8 +95,34 @@ impl Model<'_> {
                 course.warnings.push(format!("{target} could not be verified: {error}"));
                 Gate::Pass
             }
+            // Named again after it was told not to exist: it was deleted, and that is meant.
+            Err(EnrichmentError::NotFound { .. })
+                if gates.absent.as_ref().is_some_and(|absent| absent.same_object(&target))
+                    && !self.parts.config.recreate_action_types.is_empty() =>
+            {
+                course.enrichment = Some(self.deleted(&target).await);
+                course.is_deleted = true;
+                Gate::Pass
+            }
             Err(error) => unverified(gates, &target, &error),
         }
+    }
+
+    /// What can be said of a target that does not exist any more.
+    async fn deleted(&self, target: &ResourceRef) -> Arc<Enrichment> {
+        let kind = self.parts.cluster.resolve_kind(&target.kind, target.api_version.as_deref()).await;
+        let named = match kind {
+            Ok(kind) => ResourceRef {
+                kind: kind.kind,
+                name: target.name.clone(),
+                namespace: target.namespace.clone().filter(|_| kind.namespaced),
+                api_version: Some(kind.api_version),
+            },
+            Err(_) => target.clone(),
+        };
+        let allowed = self.parts.config.recreate_action_types.join(", ");
+        let note = format!("{named} was deleted: only a workflow that creates it anew may be chosen ({allowed}).");
+        Arc::new(Enrichment::of_deleted(named, note))
     }
 
     /// Asks once whether the reporter itself is at fault.
@@ -158,13 +187,18 @@ fn unverified(gates: &mut Gates, target: &ResourceRef, error: &EnrichmentError) 
     if !error.is_correctable() {
         return Gate::Fail(problem);
     }
+    let mut insist = "";
+    if let EnrichmentError::NotFound { .. } = error {
+        gates.absent = Some(target.clone());
+        insist = " If it was deleted and that is the cause, name it again and say so.";
+    }
     let spent = match error {
         EnrichmentError::Ambiguous { .. } => &mut gates.version,
         _ => &mut gates.existence,
     };
     let feedback = format!(
-        "The target {target} cannot be changed: {error}. Name an object you have seen, with its api_version. Submit the \
-         complete answer again with submit_result."
+        "The target {target} cannot be changed: {error}. Name an object you have seen, with its api_version.{insist} Submit \
+         the complete answer again with submit_result."
     );
     Gate::limited(spent, EXISTENCE_CORRECTIONS_MAX, feedback, problem)
 }

@@ -34,7 +34,7 @@ async fn tried_after(
 ) -> Verdict {
     let submission = Submission { workflow_id: id, parameters: parameters.as_object().unwrap(), bundle };
     let avoided = BTreeSet::from(["RestartWorkload".to_owned()]);
-    let rules = Rules { target: &deployment(), avoided: &avoided, previous };
+    let rules = Rules { target: &deployment(), avoided: &avoided, previous, recreate: None };
     validate(view, submission, rules).await
 }
 
@@ -122,4 +122,23 @@ async fn what_failed_in_the_previous_attempt_is_refused_and_other_parameters_are
     assert!(errors[0].contains("already failed in the previous attempt"), "{errors:?}");
     let higher = tried_after(&view, &memory, with("1Gi"), None, Some(&previous)).await;
     assert!(matches!(higher, Verdict::Valid(_)), "{higher:?}");
+}
+
+#[tokio::test]
+async fn for_a_deleted_target_only_the_listed_action_types_count() {
+    let view = view();
+    let id = id_of(&view, "rollback-workload").await;
+    let (target, avoided, none) = (deployment(), BTreeSet::new(), Map::new());
+    let submission = Submission { workflow_id: &id, parameters: &none, bundle: None };
+    for (listed, is_valid) in [("RollbackDeployment", true), ("Rollback", false)] {
+        let allowed = [listed.to_owned()];
+        let rules = Rules { target: &target, avoided: &avoided, previous: None, recreate: Some(&allowed) };
+        let verdict = validate(&view, submission, rules).await;
+        assert_eq!(matches!(verdict, Verdict::Valid(_)), is_valid, "{verdict:?}");
+        if !is_valid {
+            let (rules, reason, errors) = broken(verdict);
+            assert_eq!((rules.as_slice(), reason), ([Rule::Deleted].as_slice(), ReviewReason::RcaIncomplete));
+            assert!(errors[0].contains("was deleted"), "{errors:?}");
+        }
+    }
 }
