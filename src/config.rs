@@ -114,6 +114,14 @@ impl Config {
         self.shutdown.check()?;
         self.cluster.check()?;
         self.toolsets.check()?;
+        let reads_metrics = self.toolsets.prometheus().is_some() || self.toolsets.alertmanager().is_some();
+        if reads_metrics && !self.investigation.namespaces.is_open() {
+            return Err(
+                "investigation.namespaces confines what tools read, but metrics and alerts cannot be confined to \
+                        namespaces: leave it out, or switch the toolsets `prometheus/metrics` and `alertmanager` off"
+                    .to_owned(),
+            );
+        }
         if self.investigation.engine == EngineChoice::Model && self.llm.is_none() {
             return Err("investigation.engine is `model` but there is no `llm` section".to_owned());
         }

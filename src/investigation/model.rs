@@ -27,6 +27,7 @@ use super::validation::Validated;
 use super::{InvestigatorParts, PhaseConfig};
 use crate::analyser::Diagnosis;
 use crate::catalogue::MatchContext;
+use crate::cluster::ConfinedCluster;
 use crate::domain::{ExcludedWorkflow, Incident, Investigation, ResourceRef, ReviewReason, ValidationAttempt};
 use crate::enrichment::Enrichment;
 use crate::llm::{Llm, LlmError};
@@ -93,7 +94,10 @@ struct Model<'a> {
     diagnosis: &'a Diagnosis,
     setting: &'a Setting<'a>,
     journal: &'a Journal,
+    /// What the service itself reads of targets.
     context: ContextReader,
+    /// The same for the model's tools: within the namespaces they may see.
+    tool_context: ContextReader,
 }
 
 /// Investigates with the model.
@@ -125,7 +129,13 @@ pub(super) async fn investigate(
         cache: Arc::default(),
         repetition_threshold: parts.prompt.repeated_remediation_escalation_threshold,
     };
-    let model = Model { parts, incident, diagnosis, setting: &setting, journal: &journal, context };
+    let namespaces = &parts.config.namespaces;
+    let tool_context = ContextReader {
+        cluster: ConfinedCluster::around(Arc::clone(&parts.cluster), namespaces),
+        cache: if namespaces.is_open() { Arc::clone(&context.cache) } else { Arc::default() },
+        ..context.clone()
+    };
+    let model = Model { parts, incident, diagnosis, setting: &setting, journal: &journal, context, tool_context };
     let mut course = Course::default();
     run.progress.phase("root cause analysis");
     model.find_cause(&mut course).await?;
