@@ -71,6 +71,7 @@ impl Core {
         let investigator = Investigator::new(InvestigatorParts {
             config: config.investigation.clone(),
             prompt: config.prompt,
+            redact: config.redact,
             cluster: Arc::clone(&cluster),
             analyser: Analyser::new(GatherLimits::default()),
             enricher: Enricher::default(),

@@ -16,6 +16,7 @@ use crate::audit::{AuditConfig, AuditSink};
 use crate::auth::{AuthConfig, AuthMode};
 use crate::investigation::{EngineChoice, InvestigationConfig, PromptConfig};
 use crate::llm::LlmConfig;
+use crate::redaction::RedactConfig;
 use crate::sessions::SessionsConfig;
 use crate::store::StoreConfig;
 use crate::telemetry::logging::LoggingConfig;
@@ -40,6 +41,8 @@ pub struct Config {
     pub catalogue: CatalogueConfig,
     pub investigation: InvestigationConfig,
     pub prompt: PromptConfig,
+    /// What else is taken out of what a model sees.
+    pub redact: RedactConfig,
     pub audit: AuditConfig,
     /// Absent: the analyser answers.
     pub llm: Option<LlmConfig>,

@@ -38,6 +38,7 @@ use crate::cluster::Cluster;
 use crate::domain::{Incident, Investigation, ReviewReason};
 use crate::enrichment::Enricher;
 use crate::llm::{ErrorKind, Llm, LlmError};
+use crate::redaction::RedactConfig;
 use crate::telemetry::Metrics;
 use crate::tools::ToolSet;
 use conclusion::StandIn;
@@ -48,6 +49,7 @@ use model::NoAnswer;
 pub struct InvestigatorParts {
     pub config: InvestigationConfig,
     pub prompt: PromptConfig,
+    pub redact: RedactConfig,
     pub cluster: Arc<dyn Cluster>,
     pub analyser: Analyser,
     pub enricher: Enricher,

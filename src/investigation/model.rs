@@ -112,7 +112,7 @@ pub(super) async fn investigate(
     diagnosis: &Diagnosis,
 ) -> Result<Investigation, NoAnswer> {
     let journal = Journal::new(parts.audit.clone(), parts.metrics.clone(), incident);
-    let (redactor, fence) = (Redactor::new(random()), Fence::new(token()));
+    let (redactor, fence) = (Redactor::new(random()).with_personal_data(parts.redact.pii), Fence::new(token()));
     let ledger = Arc::new(Ledger::default());
     let setting = Setting {
         llm,
