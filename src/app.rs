@@ -72,6 +72,7 @@ impl Core {
             config: config.investigation.clone(),
             prompt: config.prompt,
             redact: config.redact,
+            injection: config.injection,
             cluster: Arc::clone(&cluster),
             analyser: Analyser::new(GatherLimits::default()),
             enricher: Enricher::default(),

@@ -17,6 +17,7 @@ use crate::auth::{AuthConfig, AuthMode};
 use crate::investigation::{EngineChoice, InvestigationConfig, PromptConfig};
 use crate::llm::LlmConfig;
 use crate::redaction::RedactConfig;
+use crate::redaction::injection::InjectionConfig;
 use crate::sessions::SessionsConfig;
 use crate::store::StoreConfig;
 use crate::telemetry::logging::LoggingConfig;
@@ -43,6 +44,8 @@ pub struct Config {
     pub prompt: PromptConfig,
     /// What else is taken out of what a model sees.
     pub redact: RedactConfig,
+    /// What becomes of text that looks like instructions to a model.
+    pub injection: InjectionConfig,
     pub audit: AuditConfig,
     /// Absent: the analyser answers.
     pub llm: Option<LlmConfig>,

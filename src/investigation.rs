@@ -39,6 +39,7 @@ use crate::domain::{Incident, Investigation, ReviewReason};
 use crate::enrichment::Enricher;
 use crate::llm::{ErrorKind, Llm, LlmError};
 use crate::redaction::RedactConfig;
+use crate::redaction::injection::InjectionConfig;
 use crate::telemetry::Metrics;
 use crate::tools::ToolSet;
 use conclusion::StandIn;
@@ -50,6 +51,7 @@ pub struct InvestigatorParts {
     pub config: InvestigationConfig,
     pub prompt: PromptConfig,
     pub redact: RedactConfig,
+    pub injection: InjectionConfig,
     pub cluster: Arc<dyn Cluster>,
     pub analyser: Analyser,
     pub enricher: Enricher,

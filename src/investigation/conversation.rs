@@ -20,7 +20,7 @@ use crate::llm::{
     ToolDefinition,
 };
 use crate::redaction::Redactor;
-use crate::redaction::injection::Fence;
+use crate::redaction::injection::{Fence, Mode};
 use crate::telemetry::metrics::Phase;
 use crate::tools::ToolSet;
 use calls::Made;
@@ -53,6 +53,8 @@ pub(super) struct Setting<'a> {
     pub(super) redactor: &'a Redactor,
     pub(super) fence: &'a Fence,
     pub(super) ledger: &'a Arc<Ledger>,
+    /// What becomes of tool results that look like instructions.
+    pub(super) injection: Mode,
 }
 
 /// What the model gave as its answer.

@@ -122,6 +122,7 @@ pub(super) async fn investigate(
         redactor: &redactor,
         fence: &fence,
         ledger: &ledger,
+        injection: parts.injection.mode,
     };
     let context = ContextReader {
         cluster: Arc::clone(&parts.cluster),
@@ -156,7 +157,7 @@ impl Course {
 
 impl Model<'_> {
     fn guard(&self) -> Guard<'_> {
-        Guard { redactor: self.setting.redactor, fence: self.setting.fence }
+        Guard { redactor: self.setting.redactor, fence: self.setting.fence, injection: self.setting.injection }
     }
 
     fn limits(&self, phase: PhaseConfig) -> Limits {

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use super::config::InvestigationConfig;
 use crate::domain::{Incident, Severity, SignalMode};
 use crate::redaction::Redactor;
-use crate::redaction::injection::{self, Fence};
+use crate::redaction::injection::{self, Fence, Mode};
 
 const RCA_SYSTEM: &str = include_str!("prompts/rca_system.md");
 const SELECTION_SYSTEM: &str = include_str!("prompts/selection_system.md");
@@ -29,6 +29,8 @@ const NAME_CHARS_MAX: usize = 500;
 pub(super) struct Guard<'a> {
     pub(super) redactor: &'a Redactor,
     pub(super) fence: &'a Fence,
+    /// What becomes of text that looks like instructions.
+    pub(super) injection: Mode,
 }
 
 impl Guard<'_> {
@@ -40,6 +42,20 @@ impl Guard<'_> {
     /// A name or word.
     fn name(&self, text: &str) -> String {
         injection::field(&self.redactor.text(text).text, NAME_CHARS_MAX)
+    }
+
+    /// Data between delimiters; what looks like instructions in it is marked or taken out. What the incident says is only
+    /// ever marked: [`Fence::wrap`].
+    fn wrap(&self, label: &str, text: &str) -> String {
+        let (kept, removed) = match self.injection {
+            Mode::Mark => (None, 0),
+            Mode::Strip => {
+                let (kept, removed) = injection::strip(text);
+                (Some(kept), removed)
+            }
+        };
+        let wrapped = self.fence.wrap(label, kept.as_deref().unwrap_or(text)).text;
+        if removed == 0 { wrapped } else { format!("({})\n{wrapped}", injection::removal(removed)) }
     }
 
     /// A text of several lines.
@@ -82,7 +98,7 @@ pub(super) fn rca_user(incident: &Incident, guard: Guard<'_>, hypotheses: &[Stri
             text,
             "\n\n# Hypotheses of the built-in analyser\nFrom rules over the present objects, best first. Check them like any \
              other hypothesis; they may be wrong or only symptoms.\n{}",
-            guard.fence.wrap("hypotheses", &listed.join("\n")).text
+            guard.wrap("hypotheses", &listed.join("\n"))
         );
     }
     text.push_str("\n\nInvestigate, then call submit_result.");
@@ -140,12 +156,11 @@ pub(super) fn selection_user(incident: &Incident, guard: Guard<'_>, found: &Hand
     if let Some(section) = recovery::section(incident.recovery.as_deref(), guard, recovery::Reader::Selection) {
         let _ = write!(text, "\n\n{section}");
     }
-    let _ =
-        write!(text, "\n\n## Phase 1 Root Cause Analysis\n{}", guard.fence.wrap("root_cause", cause.trim_end()).text);
+    let _ = write!(text, "\n\n## Phase 1 Root Cause Analysis\n{}", guard.wrap("root_cause", cause.trim_end()));
     if !found.enrichment.is_empty() {
         let (heading, rest) = found.enrichment.split_once('\n').unwrap_or((found.enrichment, ""));
         let rest = guard.section(rest.trim());
-        let _ = write!(text, "\n\n{heading}\n{}", guard.fence.wrap("enrichment", &rest).text);
+        let _ = write!(text, "\n\n{heading}\n{}", guard.wrap("enrichment", &rest));
     }
     match found.shortlist {
         Some("") => text.push_str("\n\n# Fitting workflows\nThe catalogue has none for this incident."),
@@ -154,7 +169,7 @@ pub(super) fn selection_user(incident: &Incident, guard: Guard<'_>, found: &Hand
             let _ = write!(
                 text,
                 "\n\n# Fitting workflows\nAll workflows of the catalogue that fit this incident.\n{}",
-                guard.fence.wrap("catalogue", shortlist.trim_end()).text
+                guard.wrap("catalogue", shortlist.trim_end())
             );
         }
         None => {
