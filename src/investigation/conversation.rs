@@ -15,8 +15,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::journal::{Journal, Turn};
 use super::ledger::Ledger;
+use super::prompts::Answering;
 use super::run::RunContext;
-use crate::llm::{ChatReply, ChatRequest, ErrorKind, Llm, LlmError, Message, ToolChoice, ToolDefinition};
+use crate::llm::{
+    ChatReply, ChatRequest, ErrorKind, Llm, LlmError, Message, StructuredOutput, ToolChoice, ToolDefinition,
+};
 use crate::redaction::Redactor;
 use crate::redaction::injection::{Fence, Mode};
 use crate::telemetry::metrics::Phase;
@@ -53,6 +56,16 @@ pub(super) struct Setting<'a> {
     pub(super) ledger: &'a Arc<Ledger>,
     /// What becomes of tool results that look like instructions.
     pub(super) injection: Mode,
+}
+
+impl Setting<'_> {
+    pub(super) fn answering(&self) -> Answering {
+        self.llm.structured_output().into()
+    }
+
+    fn answers_in_text(&self) -> bool {
+        self.llm.structured_output() == StructuredOutput::Text
+    }
 }
 
 /// What the model gave as its answer.
@@ -109,7 +122,7 @@ struct Spent {
     refusals: u32,
 }
 
-/// What the loop itself appends when a budget runs out; `prompts` and `replies` hold the other words.
+/// What the loop itself appends when a budget runs out; [`Answering`] holds the other words.
 const CONCLUDE: &str = "The budget of this step is used up. Submit your answer now, with what you know; name the gaps and \
                         lower the confidence for them.";
 
@@ -257,8 +270,13 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// The tools of this turn: everything, or only the ways to submit.
+    /// The tools of this turn: everything, or only the ways to submit. A model that answers in text is offered no way to
+    /// submit, so nothing at all on the last turn.
     fn offer(&self, is_last: bool) -> (Vec<ToolDefinition>, ToolChoice) {
+        if self.setting.answers_in_text() {
+            let tools = if is_last { Vec::new() } else { self.tools.definitions() };
+            return (tools, ToolChoice::Auto);
+        }
         if !is_last {
             let mut tools = self.tools.definitions();
             tools.extend(self.submit.iter().cloned());

@@ -1,6 +1,7 @@
 //! What a model is told (investigation §3). The system prompts are constant, so that providers can cache them; everything
 //! about one incident follows behind, redacted, bounded, and between delimiters when it comes from outside. Pure.
 
+mod answering;
 mod business;
 mod incident;
 mod recovery;
@@ -8,6 +9,8 @@ mod recovery;
 mod tests;
 
 use std::fmt::Write as _;
+
+pub(super) use answering::Answering;
 
 use super::config::InvestigationConfig;
 use crate::domain::{Incident, Severity, SignalMode};
@@ -68,14 +71,16 @@ impl Guard<'_> {
 }
 
 /// The system prompt of the root-cause phase.
-pub(super) fn rca_system(config: &InvestigationConfig) -> String {
+pub(super) fn rca_system(config: &InvestigationConfig, answering: Answering) -> String {
     RCA_SYSTEM
+        .replace("{{way}}", answering.rca_way)
+        .replace("{{contract}}", answering.rca_contract)
         .replace("{{resolved}}", &config.resolved_confidence_threshold.to_string())
         .replace("{{inconclusive}}", &config.inconclusive_confidence_threshold.to_string())
 }
 
 /// The first message of the root-cause phase. `hypotheses` are findings of the analyser, best first.
-pub(super) fn rca_user(incident: &Incident, guard: Guard<'_>, hypotheses: &[String]) -> String {
+pub(super) fn rca_user(incident: &Incident, guard: Guard<'_>, hypotheses: &[String], answering: Answering) -> String {
     let mut text = format!(
         "Delimiters of data from outside carry the token {}.\n\n# Incident\n{}",
         guard.fence.token(),
@@ -101,13 +106,15 @@ pub(super) fn rca_user(incident: &Incident, guard: Guard<'_>, hypotheses: &[Stri
             guard.wrap("hypotheses", &listed.join("\n"))
         );
     }
-    text.push_str("\n\nInvestigate, then call submit_result.");
+    text.push_str("\n\n");
+    text.push_str(answering.rca_end);
     text
 }
 
 /// The system prompt of the workflow-selection phase.
-pub(super) fn selection_system() -> &'static str {
-    SELECTION_SYSTEM
+pub(super) fn selection_system(answering: Answering) -> String {
+    let contract = answering.selection_contract.trim_end();
+    SELECTION_SYSTEM.replace("{{way}}", answering.selection_way).replace("{{contract}}", contract)
 }
 
 /// What the root-cause phase hands over (investigation §1.5.3).
@@ -129,7 +136,12 @@ pub(super) struct HandOver<'a> {
 }
 
 /// The first message of the workflow-selection phase.
-pub(super) fn selection_user(incident: &Incident, guard: Guard<'_>, found: &HandOver<'_>) -> String {
+pub(super) fn selection_user(
+    incident: &Incident,
+    guard: Guard<'_>,
+    found: &HandOver<'_>,
+    answering: Answering,
+) -> String {
     let mut cause = format!("Summary: {}\n", guard.field(found.summary));
     let mut line = |label: &str, value: &str| {
         if !value.is_empty() {
@@ -176,6 +188,7 @@ pub(super) fn selection_user(incident: &Incident, guard: Guard<'_>, found: &Hand
             text.push_str("\n\nThe catalogue is large: use list_available_actions, list_workflows and get_workflow.");
         }
     }
-    text.push_str("\n\nChoose, then submit.");
+    text.push_str("\n\n");
+    text.push_str(answering.selection_end);
     text
 }

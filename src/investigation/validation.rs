@@ -194,6 +194,7 @@ pub(super) fn feedback(
     attempts_max: u32,
     seen: &[(String, String)],
     same: bool,
+    again: &str,
 ) -> String {
     let mut text = format!("Validation {attempt} of {attempts_max} failed:\n");
     for fault in &invalid.faults {
@@ -213,9 +214,7 @@ pub(super) fn feedback(
         let seen: Vec<String> = seen.iter().take(SEEN_MAX).map(|(id, name)| format!("{name} ({id})")).collect();
         let _ = writeln!(text, "The catalogue named: {}.", seen.join(", "));
     }
-    text.push_str(
-        "Submit the complete answer again through submit_result_with_workflow, or submit_result_no_workflow when none fits.",
-    );
+    text.push_str(again);
     text
 }
 

@@ -110,7 +110,9 @@ impl Conversation<'_> {
         let Some(tool) = self.tools.find(name).map(Arc::clone) else {
             self.spent.tool_calls += 1;
             let mut known: Vec<&str> = self.tools.names().collect();
-            known.extend(self.submit.iter().map(|tool| tool.name.as_str()));
+            if !self.setting.answers_in_text() {
+                known.extend(self.submit.iter().map(|tool| tool.name.as_str()));
+            }
             return refuse(format!("{name:?} is not available in this step; available: {}", known.join(", ")));
         };
         let own_name = tool.definition().name.clone();

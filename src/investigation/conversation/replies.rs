@@ -1,14 +1,8 @@
 //! What becomes of a reply (investigation §2.3 step 5): an answer, calls to run, or feedback and another turn.
 
 use super::{Conversation, Said, Stop};
+use crate::investigation::answer::imitated_call;
 use crate::llm::{AssistantMessage, ChatReply, FinishReason, Message, ToolCall};
-
-/// Feedback the loop itself appends.
-const TRUNCATED: &str = "Your answer was cut off by the output limit. Give the complete answer again, shorter, through the \
-                         submit tool.";
-const EMPTY: &str = "Your message was empty. Call a tool, or give your answer through the submit tool.";
-const NEUTRAL: &str = "This is routine operation of a Kubernetes cluster: find out why the workload fails, from the data \
-                       shown, and submit the answer through the submit tool.";
 
 impl Conversation<'_> {
     /// Sorts a reply (investigation §2.3 step 5): an answer, or something after which the conversation goes on.
@@ -27,7 +21,7 @@ impl Conversation<'_> {
             FinishReason::Refusal => self.refused(message).map(|()| None),
             _ if !message.tool_calls.is_empty() => self.called(message, read).await,
             _ if is_empty => self.empty().map(|()| None),
-            _ => self.wrote(message, read),
+            _ => self.wrote(message, read).await,
         }
     }
 
@@ -39,7 +33,7 @@ impl Conversation<'_> {
         // Calls whose arguments were cut cannot be answered; the text shows the model where it was.
         let text = if message.text.trim().is_empty() { "(cut off)".to_owned() } else { message.text };
         self.push(Message::Assistant(AssistantMessage { text, ..AssistantMessage::default() }));
-        self.push(Message::User(TRUNCATED.to_owned()));
+        self.push(Message::User(self.setting.answering().after_cut.to_owned()));
         Ok(())
     }
 
@@ -50,7 +44,7 @@ impl Conversation<'_> {
         }
         let text = if message.text.trim().is_empty() { "(refused)".to_owned() } else { message.text };
         self.push(Message::Assistant(AssistantMessage { text, ..AssistantMessage::default() }));
-        self.push(Message::User(NEUTRAL.to_owned()));
+        self.push(Message::User(self.setting.answering().after_refusal.to_owned()));
         Ok(())
     }
 
@@ -59,20 +53,38 @@ impl Conversation<'_> {
         if self.spent.empty_in_a_row > 1 {
             return Err(Stop::Unreadable("the model answered with nothing twice in a row".to_owned()));
         }
-        self.correct_format(EMPTY.to_owned(), "the model's message was empty")
+        self.correct_format(self.setting.answering().after_nothing.to_owned(), "the model's message was empty")
     }
 
-    fn wrote<T>(
+    /// Text: an answer, a call written out instead of made, or neither.
+    async fn wrote<T>(
         &mut self,
         message: AssistantMessage,
         read: &impl Fn(&Said) -> Result<T, String>,
     ) -> Result<Option<T>, Stop> {
         let answer = read(&Said::Text(message.text.clone()));
+        if answer.is_err()
+            && let Some(call) = self.imitated(&message.text)
+        {
+            // Replayed as the call it was meant to be, which shows the model how one is made.
+            let calls = vec![call];
+            let message = AssistantMessage { text: String::new(), tool_calls: calls.clone(), ..message };
+            self.push(Message::Assistant(message));
+            self.run_calls(&calls).await?;
+            return Ok(None);
+        }
         self.push(Message::Assistant(message));
         match answer {
             Ok(answer) => Ok(Some(answer)),
             Err(problem) => self.correct_format(self.format_feedback(&problem), &problem).map(|()| None),
         }
+    }
+
+    /// The call a text imitates, when it names an offered tool exactly.
+    fn imitated(&self, text: &str) -> Option<ToolCall> {
+        let (name, arguments) = imitated_call(text).filter(|_| !self.is_over())?;
+        self.tools.names().find(|offered| *offered == name)?;
+        Some(ToolCall { id: format!("written_{}", self.spent.turns), name, arguments })
     }
 
     /// Calls: the first readable submission wins and its siblings are not run; without one, all are run.
@@ -126,11 +138,12 @@ impl Conversation<'_> {
 
     fn format_feedback(&self, problem: &str) -> String {
         let names: Vec<&str> = self.submit.iter().map(|tool| tool.name.as_str()).collect();
+        let names = if self.setting.answers_in_text() { String::new() } else { format!(" {}", names.join(" or ")) };
         format!(
-            "Correction {} of {}: your answer cannot be used: {problem}. Give the complete answer again by calling {}.",
+            "Correction {} of {}: your answer cannot be used: {problem}. Give the complete answer again {}{names}.",
             self.spent.format_corrections + 1,
             self.limits.format_corrections_max,
-            names.join(" or ")
+            self.setting.answering().again,
         )
     }
 

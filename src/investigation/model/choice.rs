@@ -39,7 +39,8 @@ impl Model<'_> {
                 return Ok(());
             }
         };
-        let prompts = [prompts::selection_system().to_owned(), self.hand_over(course, shortlist.as_deref())];
+        let prompts =
+            [prompts::selection_system(self.setting.answering()), self.hand_over(course, shortlist.as_deref())];
         let paging: Arc<dyn Tool> = Arc::new(ReadToolResult::new(Arc::clone(self.setting.ledger)));
         let tools = ToolSet::new(workflows::tools(&view)).with([paging]);
         let submit = vec![submit::with_workflow_tool(), submit::no_workflow_tool()];
@@ -94,7 +95,7 @@ impl Model<'_> {
             enrichment: &enrichment,
             shortlist,
         };
-        prompts::selection_user(self.incident, self.guard(), &found)
+        prompts::selection_user(self.incident, self.guard(), &found, self.setting.answering())
     }
 
     async fn converse(
@@ -175,7 +176,14 @@ impl Model<'_> {
                 if attempt >= attempts_max {
                     return Next::Done;
                 }
-                Next::Correct(validation::feedback(&invalid, attempt, attempts_max, &view.seen(), same))
+                Next::Correct(validation::feedback(
+                    &invalid,
+                    attempt,
+                    attempts_max,
+                    &view.seen(),
+                    same,
+                    self.setting.answering().selection_again,
+                ))
             }
         }
     }

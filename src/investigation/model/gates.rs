@@ -65,6 +65,7 @@ impl Model<'_> {
     pub(super) async fn gate(&self, gates: &mut Gates, course: &mut Course) -> Gate {
         course.enrichment = None;
         course.is_deleted = false;
+        let again = self.setting.answering().rca_again;
         let claim = match (&course.rca.target, course.rca.stated.outcome) {
             (Some(claim), _) => claim.clone(),
             // Nothing will be changed: no target is needed.
@@ -73,7 +74,7 @@ impl Model<'_> {
                 let what = course.rca.target_problem.as_deref().unwrap_or("remediation_target is missing");
                 let feedback = format!(
                     "{what}. The target is the object whose specification must change; namespaced kinds need a namespace, \
-                     cluster-scoped kinds have none. Submit the complete answer again with submit_result."
+                     cluster-scoped kinds have none. {again}"
                 );
                 let problem = "The object to change was not identified".to_owned();
                 return Gate::limited(&mut gates.target, TARGET_CORRECTIONS_MAX, feedback, problem);
@@ -104,7 +105,7 @@ impl Model<'_> {
                 course.is_deleted = true;
                 Gate::Pass
             }
-            Err(error) => unverified(gates, &target, &error),
+            Err(error) => unverified(gates, &target, &error, again),
         }
     }
 
@@ -135,8 +136,9 @@ impl Model<'_> {
         gates.same_kind += 1;
         let feedback = format!(
             "Your target is a {signal}, like the resource that reported the problem. Problems of workloads often show up on \
-             the objects around them: reconsider what runs on it or behind it. If it stays the target, justify that. Submit \
-             the complete answer again with submit_result, with confidence, severity and causal chain."
+             the objects around them: reconsider what runs on it or behind it. If it stays the target, justify that. {} \
+             Restate confidence, severity and causal chain.",
+            self.setting.answering().rca_again
         );
         Some(Gate::Correct { feedback, problem: None })
     }
@@ -182,7 +184,7 @@ fn failed_detections(found: &Enrichment) -> Vec<String> {
     found.labels.failed_detections.iter().map(|detection| detection.as_str().to_owned()).collect()
 }
 
-fn unverified(gates: &mut Gates, target: &ResourceRef, error: &EnrichmentError) -> Gate {
+fn unverified(gates: &mut Gates, target: &ResourceRef, error: &EnrichmentError, again: &str) -> Gate {
     let problem = format!("The target {target} could not be verified: {error}");
     if !error.is_correctable() {
         return Gate::Fail(problem);
@@ -197,8 +199,7 @@ fn unverified(gates: &mut Gates, target: &ResourceRef, error: &EnrichmentError) 
         _ => &mut gates.existence,
     };
     let feedback = format!(
-        "The target {target} cannot be changed: {error}. Name an object you have seen, with its api_version.{insist} Submit \
-         the complete answer again with submit_result."
+        "The target {target} cannot be changed: {error}. Name an object you have seen, with its api_version.{insist} {again}"
     );
     Gate::limited(spent, EXISTENCE_CORRECTIONS_MAX, feedback, problem)
 }

@@ -19,7 +19,11 @@ impl Model<'_> {
     /// Runs the conversation until the answer passes every gate, or until it cannot get better.
     pub(super) async fn find_cause(&self, course: &mut Course) -> Result<(), NoAnswer> {
         let config = &self.parts.config;
-        let prompts = [prompts::rca_system(config), prompts::rca_user(self.incident, self.guard(), &self.hypotheses())];
+        let answering = self.setting.answering();
+        let prompts = [
+            prompts::rca_system(config, answering),
+            prompts::rca_user(self.incident, self.guard(), &self.hypotheses(), answering),
+        ];
         let paging: Arc<dyn Tool> = Arc::new(ReadToolResult::new(Arc::clone(self.setting.ledger)));
         let tools = self.parts.tools.clone().with(resource_context::tools(&self.tool_context)).with([paging]);
         let submit = vec![submit::rca_tool()];

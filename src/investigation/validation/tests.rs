@@ -99,7 +99,7 @@ async fn feedback_names_errors_schema_and_what_was_seen() {
     let Verdict::Invalid(invalid) = tried(&view, &memory, json!({"MEMORY_LIMIT_NEW": "lots"}), None).await else {
         panic!()
     };
-    let text = feedback(&invalid, 1, 3, &view.seen(), true);
+    let text = feedback(&invalid, 1, 3, &view.seen(), true, "Again.");
     for part in
         ["Validation 1 of 3", "CONTAINER_NAME: required", "\"lots\" does not match", "exactly what was rejected"]
     {
@@ -107,7 +107,7 @@ async fn feedback_names_errors_schema_and_what_was_seen() {
     }
     assert!(!text.contains("TARGET_RESOURCE_") && !text.contains("The catalogue named"), "{text}");
     let Verdict::Invalid(unknown) = tried(&view, UNKNOWN_ID, json!({}), None).await else { panic!() };
-    assert!(feedback(&unknown, 2, 3, &view.seen(), false).contains("increase-memory-limits"));
+    assert!(feedback(&unknown, 2, 3, &view.seen(), false, "Again.").contains("increase-memory-limits"));
 }
 
 #[tokio::test]
