@@ -27,9 +27,9 @@ use crate::api::{AppState, ConfigSummary, LlmSummary, Readiness, ServeConfig, Se
 use crate::audit::AuditTrail;
 use crate::auth::Authenticator;
 use crate::catalogue::{Catalogue, CatalogueError, DirectoryCatalogue};
-use crate::cluster::Cluster;
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
 use crate::cluster::live::{LiveCluster, LiveConfig};
+use crate::cluster::{Cluster, ConfinedCluster};
 use crate::config::{CatalogueConfig, ClusterConfig, ClusterSource, Config, ShutdownConfig};
 use crate::enrichment::Enricher;
 use crate::investigation::{Investigator, InvestigatorParts};
@@ -40,7 +40,7 @@ use crate::telemetry::metrics::Dependency;
 use crate::telemetry::{Build, Metrics};
 use crate::tools::alertmanager::AlertmanagerClient;
 use crate::tools::prometheus::PrometheusClient;
-use crate::tools::{self, ToolSet, ToolsetsConfig};
+use crate::tools::{self, ToolSet};
 
 /// Least time between two discoveries of the cluster's kinds because of unknown names.
 const KINDS_MISS_INTERVAL: Duration = Duration::from_secs(10);
@@ -71,12 +71,14 @@ impl Core {
         let investigator = Investigator::new(InvestigatorParts {
             config: config.investigation.clone(),
             prompt: config.prompt,
+            redact: config.redact,
+            injection: config.injection,
             cluster: Arc::clone(&cluster),
             analyser: Analyser::new(GatherLimits::default()),
             enricher: Enricher::default(),
             catalogue,
             llm: llm.clone(),
-            tools: read_tools(&config.toolsets, &cluster)?,
+            tools: read_tools(config, &cluster)?,
             audit: audit.clone(),
             metrics: metrics.clone(),
         });
@@ -94,8 +96,10 @@ impl Core {
 }
 
 /// What a model may look at, in the order it is offered.
-fn read_tools(config: &ToolsetsConfig, cluster: &Arc<dyn Cluster>) -> Result<ToolSet, AppError> {
-    let mut tools = ToolSet::new(tools::kubernetes::tools(Arc::clone(cluster)));
+fn read_tools(config: &Config, cluster: &Arc<dyn Cluster>) -> Result<ToolSet, AppError> {
+    let confined = ConfinedCluster::around(Arc::clone(cluster), &config.investigation.namespaces);
+    let mut tools = ToolSet::new(tools::kubernetes::tools(confined));
+    let config = &config.toolsets;
     if let Some(prometheus) = config.prometheus() {
         tools = tools.with(tools::prometheus::tools(Arc::new(PrometheusClient::build(prometheus)?)));
     }

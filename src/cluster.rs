@@ -3,6 +3,7 @@
 //! The trait has no verb that changes anything; "read-only by construction" is this module's promise.
 
 pub mod bundle;
+mod confined;
 mod kinds;
 pub mod live;
 mod log_text;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+
+pub use confined::{ConfinedCluster, NamespacePolicy};
 
 use crate::domain::{Object, ResourceRef};
 

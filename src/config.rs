@@ -16,6 +16,8 @@ use crate::audit::{AuditConfig, AuditSink};
 use crate::auth::{AuthConfig, AuthMode};
 use crate::investigation::{EngineChoice, InvestigationConfig, PromptConfig};
 use crate::llm::LlmConfig;
+use crate::redaction::RedactConfig;
+use crate::redaction::injection::InjectionConfig;
 use crate::sessions::SessionsConfig;
 use crate::store::StoreConfig;
 use crate::telemetry::logging::LoggingConfig;
@@ -40,6 +42,10 @@ pub struct Config {
     pub catalogue: CatalogueConfig,
     pub investigation: InvestigationConfig,
     pub prompt: PromptConfig,
+    /// What else is taken out of what a model sees.
+    pub redact: RedactConfig,
+    /// What becomes of text that looks like instructions to a model.
+    pub injection: InjectionConfig,
     pub audit: AuditConfig,
     /// Absent: the analyser answers.
     pub llm: Option<LlmConfig>,
@@ -114,6 +120,14 @@ impl Config {
         self.shutdown.check()?;
         self.cluster.check()?;
         self.toolsets.check()?;
+        let reads_metrics = self.toolsets.prometheus().is_some() || self.toolsets.alertmanager().is_some();
+        if reads_metrics && !self.investigation.namespaces.is_open() {
+            return Err(
+                "investigation.namespaces confines what tools read, but metrics and alerts cannot be confined to \
+                        namespaces: leave it out, or switch the toolsets `prometheus/metrics` and `alertmanager` off"
+                    .to_owned(),
+            );
+        }
         if self.investigation.engine == EngineChoice::Model && self.llm.is_none() {
             return Err("investigation.engine is `model` but there is no `llm` section".to_owned());
         }

@@ -7,6 +7,7 @@ pub mod finding;
 pub mod incident;
 pub mod object;
 pub mod quantities;
+pub mod recovery;
 pub mod resource;
 pub mod usage;
 pub mod verdict;
@@ -15,6 +16,7 @@ pub use evidence::{Evidence, Source};
 pub use finding::{CauseClass, Disposition, Finding};
 pub use incident::{Incident, RequestShape, Severity, SignalMode};
 pub use object::Object;
+pub use recovery::{ExecutionFailure, OriginalRootCause, PreviousExecution, Recovery, TriedWorkflow};
 pub use resource::ResourceRef;
 pub use usage::{PhaseUsage, Usage};
 pub use verdict::{

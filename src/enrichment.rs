@@ -54,6 +54,24 @@ pub struct Enrichment {
     pub notes: Vec<String>,
 }
 
+impl Enrichment {
+    /// Of an object that does not exist any more: itself, and nothing that could be read (investigation §7.7). `target` is
+    /// as the cluster names it.
+    pub fn of_deleted(target: ResourceRef, note: String) -> Self {
+        Self {
+            root_owner: target.clone(),
+            chain: vec![target.clone()],
+            scope: if target.namespace.is_some() { Scope::Namespaced } else { Scope::Cluster },
+            labels: DetectedLabels::unknown(),
+            quota: BTreeMap::new(),
+            history: HistoryState::Unavailable("the object does not exist any more".to_owned()),
+            spec_hash: None,
+            notes: vec![note],
+            target,
+        }
+    }
+}
+
 /// Why there is no enrichment; variants are what a caller does differently.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnrichmentError {

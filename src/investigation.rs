@@ -15,7 +15,9 @@ mod journal;
 mod ledger;
 mod model;
 pub mod outcome;
+mod overrides;
 mod prompts;
+mod recovery;
 pub mod run;
 mod selection;
 pub mod submit;
@@ -36,6 +38,8 @@ use crate::cluster::Cluster;
 use crate::domain::{Incident, Investigation, ReviewReason};
 use crate::enrichment::Enricher;
 use crate::llm::{ErrorKind, Llm, LlmError};
+use crate::redaction::RedactConfig;
+use crate::redaction::injection::InjectionConfig;
 use crate::telemetry::Metrics;
 use crate::tools::ToolSet;
 use conclusion::StandIn;
@@ -46,6 +50,8 @@ use model::NoAnswer;
 pub struct InvestigatorParts {
     pub config: InvestigationConfig,
     pub prompt: PromptConfig,
+    pub redact: RedactConfig,
+    pub injection: InjectionConfig,
     pub cluster: Arc<dyn Cluster>,
     pub analyser: Analyser,
     pub enricher: Enricher,
@@ -78,6 +84,18 @@ impl Investigator {
         run: &RunContext,
     ) -> Result<Investigation, InvestigationError> {
         let parts = self.0.as_ref();
+        let (incident, rejected) = overrides::applied(incident);
+        for label in rejected {
+            tracing::warn!(
+                event = "target_label_rejected",
+                incident_id = incident.incident_id,
+                label = label.label,
+                reason = label.because,
+                value = label.value,
+                "a label of the signal that names its target does not count"
+            );
+        }
+        let incident = incident.as_ref();
         run.progress.phase("root cause analysis");
         let analyse = parts.analyser.analyse(parts.cluster.as_ref(), incident);
         let diagnosis = within(run, "rca", "the cluster was not read in time", analyse).await?;

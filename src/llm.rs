@@ -9,5 +9,5 @@ mod exchange;
 pub use chat::{
     AssistantMessage, ChatReply, ChatRequest, FinishReason, Message, ToolCall, ToolChoice, ToolDefinition, Usage,
 };
-pub use config::LlmConfig;
+pub use config::{LlmConfig, StructuredOutput};
 pub use exchange::{ErrorKind, Llm, LlmBuildError, LlmError};

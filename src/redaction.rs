@@ -29,6 +29,7 @@ mod names;
 mod pass;
 mod patterns;
 mod pem;
+mod pii;
 mod placeholder;
 mod rules;
 mod secrets;
@@ -38,6 +39,7 @@ mod values;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use counts::{Class, Counts};
@@ -50,7 +52,19 @@ const PASSES_MAX: usize = 8;
 
 /// Takes secrets out. One per investigation: its key makes placeholders comparable inside and meaningless outside.
 #[derive(Debug, Clone)]
-pub struct Redactor(Arc<Tagger>);
+pub struct Redactor {
+    tagger: Arc<Tagger>,
+    personal_data: bool,
+}
+
+/// Section `redact` of the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedactConfig {
+    /// Whether e-mail and IPv4 addresses are taken out of what a model sees. Default false: without them a network cannot
+    /// be diagnosed.
+    pub pii: bool,
+}
 
 /// A text without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +75,17 @@ pub struct Redacted {
 
 impl Redactor {
     pub fn new(key: [u8; 32]) -> Self {
-        Self(Arc::new(Tagger::new(key)))
+        Self { tagger: Arc::new(Tagger::new(key)), personal_data: false }
+    }
+
+    /// Whether e-mail and IPv4 addresses go as well.
+    #[must_use]
+    pub fn with_personal_data(self, personal_data: bool) -> Self {
+        Self { personal_data, ..self }
+    }
+
+    fn pass(&self) -> Pass<'_> {
+        Pass::new(&self.tagger, self.personal_data)
     }
 
     /// Redacts data in place: Secrets in any nesting, name and value pairs, embedded manifests, every text by pattern.
@@ -69,7 +93,7 @@ impl Redactor {
     pub fn value(&self, value: &mut Value) -> Counts {
         let mut counts = Counts::default();
         for _ in 0..PASSES_MAX {
-            let found = structure::redact(Pass::new(&self.0), value);
+            let found = structure::redact(self.pass(), value);
             if found.is_empty() {
                 break;
             }
@@ -82,7 +106,7 @@ impl Redactor {
     pub fn text(&self, text: &str) -> Redacted {
         let mut redacted = Redacted { text: text.to_owned(), counts: Counts::default() };
         for _ in 0..PASSES_MAX {
-            let Some((text, counts)) = Pass::new(&self.0).text(&redacted.text) else { break };
+            let Some((text, counts)) = self.pass().text(&redacted.text) else { break };
             redacted.text = text;
             redacted.counts.merge(&counts);
         }

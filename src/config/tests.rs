@@ -49,6 +49,19 @@ fn every_mistake_is_told_with_its_place_and_a_remedy() {
             "./config.yaml: investigation.timeout_seconds is 5, it must be between 10 and 3600",
         ),
         (
+            "investigation: {recreate_action_types: ['Roll back']}",
+            "./config.yaml: investigation.recreate_action_types names \"Roll back\", an action type is letters and digits",
+        ),
+        (
+            "investigation: {namespaces: {deny: ['kube-*']}}",
+            "./config.yaml: investigation.namespaces.deny names \"kube-*\", which cannot be a namespace",
+        ),
+        (
+            "{investigation: {namespaces: {allow: [shop]}}, \
+             toolsets: {prometheus/metrics: {enabled: true, config: {prometheus_url: 'http://p'}}}}",
+            "./config.yaml: investigation.namespaces confines what tools read, but metrics and alerts cannot be confined",
+        ),
+        (
             "shutdown: {drain_seconds: 300}",
             "./config.yaml: shutdown.endpoint_delay_seconds, drain_seconds and flush_seconds sum to 315, the most is 300",
         ),

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::recovery::Recovery;
 use super::resource::ResourceRef;
 
 /// An accepted incident. Required texts are present; blank optional ones are `None`; the resource's empty namespace
@@ -43,6 +44,9 @@ pub struct Incident {
     pub custom_labels: BTreeMap<String, Vec<String>>,
     /// Which client generation the body looks like (http-api §0.4); decides the vocabulary of the answer.
     pub shape: RequestShape,
+    /// Set when a remediation was executed and failed: this is the next attempt (investigation §1.3.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Box<Recovery>>,
 }
 
 /// Canonical severities (http-api §2.9). Late successor clients spell `medium`/`low` as `warning`/`info`.

@@ -35,6 +35,27 @@ pub struct DetectedLabels {
     pub failed_detections: BTreeSet<Detection>,
 }
 
+impl DetectedLabels {
+    /// Nothing could be checked.
+    pub(super) fn unknown() -> Self {
+        use Detection::{
+            GitOpsManaged, HelmManaged, HpaEnabled, NetworkIsolated, PdbProtected, ResourceQuotaConstrained,
+            ServiceMesh, Stateful,
+        };
+        let checks = [
+            GitOpsManaged,
+            PdbProtected,
+            HpaEnabled,
+            Stateful,
+            HelmManaged,
+            NetworkIsolated,
+            ServiceMesh,
+            ResourceQuotaConstrained,
+        ];
+        Self { failed_detections: BTreeSet::from(checks), ..Self::default() }
+    }
+}
+
 /// What changes the target through Git.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

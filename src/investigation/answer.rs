@@ -7,6 +7,7 @@
 //! concluded from prose: an outcome is a member or it is not there.
 
 mod choice;
+mod imitation;
 mod literal;
 mod members;
 mod root_cause;
@@ -17,6 +18,7 @@ mod stated;
 use serde_json::{Map, Value};
 
 pub use choice::{AlternativeChoice, Choice, Considered, NoWorkflow, SelectionAnswer, WorkflowChoice};
+pub use imitation::imitated_call;
 pub use root_cause::{Claim, RcaAnswer, TargetClaim};
 pub use stated::{ReviewRequest, Stated};
 

@@ -41,7 +41,7 @@ pub(super) fn scope_error(workflow: &Workflow, target: &ResourceRef) -> Option<S
 }
 
 /// `TARGET_RESOURCE_*` as the workflow declares them, from the verified target. Values are texts.
-fn target_parameters(declared: &[Parameter], target: &ResourceRef) -> Map<String, Value> {
+pub(super) fn target_parameters(declared: &[Parameter], target: &ResourceRef) -> Map<String, Value> {
     let known = [
         ("TARGET_RESOURCE_KIND", Some(&target.kind)),
         ("TARGET_RESOURCE_NAME", Some(&target.name)),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::NamespacePolicy;
+
 /// Who answers, how long it may take, and what a model may spend on it (investigation §1.5.2).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -33,6 +35,12 @@ pub struct InvestigationConfig {
     pub max_tokens_total: u64,
     /// Validations of a submitted workflow, 1..=10. Default 3: two corrections.
     pub max_validation_attempts: u32,
+    /// Namespaces that tools may read, `allow` and `deny`, exact names. Default all. Metrics and alerts cannot be confined:
+    /// their tools cannot be switched on together with it (investigation §8.5).
+    pub namespaces: NamespacePolicy,
+    /// Action types that create an object anew: only these may be chosen for a target that was deleted, exact names, at
+    /// most 50. Default none: a person looks then (investigation §7.7).
+    pub recreate_action_types: Vec<String>,
     /// From this confidence on "resolved" is believed. Default 0.7.
     pub resolved_confidence_threshold: f64,
     /// Below this confidence a model is told to answer "inconclusive". Default 0.5.
@@ -53,6 +61,8 @@ impl Default for InvestigationConfig {
             max_tool_output_chars: 0,
             max_tokens_total: 0,
             max_validation_attempts: 3,
+            namespaces: NamespacePolicy::default(),
+            recreate_action_types: Vec::new(),
             resolved_confidence_threshold: 0.7,
             inconclusive_confidence_threshold: 0.5,
         }
@@ -147,6 +157,8 @@ impl InvestigationConfig {
         within("max_parallel_tools", self.max_parallel_tools as u64, 1, 32)?;
         within("tool_call_timeout_seconds", self.tool_call_timeout_seconds, 1, 600)?;
         within("max_validation_attempts", self.max_validation_attempts.into(), 1, 10)?;
+        self.namespaces.check("investigation.namespaces")?;
+        action_types("recreate_action_types", &self.recreate_action_types)?;
         if !(0.0 < self.inconclusive_confidence_threshold
             && self.inconclusive_confidence_threshold < self.resolved_confidence_threshold
             && self.resolved_confidence_threshold <= 1.0)
@@ -156,6 +168,24 @@ impl InvestigationConfig {
                 .to_owned());
         }
         Ok(())
+    }
+}
+
+/// Most action types in one list.
+const ACTION_TYPES_MAX: usize = 50;
+/// Longest name of an action type, in bytes.
+const ACTION_TYPE_BYTES_MAX: usize = 100;
+
+fn action_types(key: &str, names: &[String]) -> Result<(), String> {
+    if names.len() > ACTION_TYPES_MAX {
+        return Err(format!("investigation.{key} has {} names, the most is {ACTION_TYPES_MAX}", names.len()));
+    }
+    let is_odd = |name: &&String| {
+        name.is_empty() || name.len() > ACTION_TYPE_BYTES_MAX || !name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    match names.iter().find(is_odd) {
+        Some(odd) => Err(format!("investigation.{key} names {odd:?}, an action type is letters and digits")),
+        None => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod calls;
 mod fitting;
+mod replies;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,13 +15,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::journal::{Asked, Journal, Turn};
 use super::ledger::Ledger;
+use super::prompts::Answering;
 use super::run::RunContext;
 use crate::llm::{
-    AssistantMessage, ChatReply, ChatRequest, ErrorKind, FinishReason, Llm, LlmError, Message, ToolCall, ToolChoice,
-    ToolDefinition,
+    ChatReply, ChatRequest, ErrorKind, Llm, LlmError, Message, StructuredOutput, ToolChoice, ToolDefinition,
 };
 use crate::redaction::Redactor;
-use crate::redaction::injection::Fence;
+use crate::redaction::injection::{Fence, Mode};
 use crate::telemetry::metrics::Phase;
 use crate::tools::ToolSet;
 use calls::Made;
@@ -53,6 +54,18 @@ pub(super) struct Setting<'a> {
     pub(super) redactor: &'a Redactor,
     pub(super) fence: &'a Fence,
     pub(super) ledger: &'a Arc<Ledger>,
+    /// What becomes of tool results that look like instructions.
+    pub(super) injection: Mode,
+}
+
+impl Setting<'_> {
+    pub(super) fn answering(&self) -> Answering {
+        self.llm.structured_output().into()
+    }
+
+    fn answers_in_text(&self) -> bool {
+        self.llm.structured_output() == StructuredOutput::Text
+    }
 }
 
 /// What the model gave as its answer.
@@ -109,15 +122,9 @@ struct Spent {
     refusals: u32,
 }
 
-/// Feedback the loop itself appends. Words are the model's to read; the conversation's own files of `prompts` hold the
-/// rest.
+/// What the loop itself appends when a budget runs out; [`Answering`] holds the other words.
 const CONCLUDE: &str = "The budget of this step is used up. Submit your answer now, with what you know; name the gaps and \
                         lower the confidence for them.";
-const TRUNCATED: &str = "Your answer was cut off by the output limit. Give the complete answer again, shorter, through the \
-                         submit tool.";
-const EMPTY: &str = "Your message was empty. Call a tool, or give your answer through the submit tool.";
-const NEUTRAL: &str = "This is routine operation of a Kubernetes cluster: find out why the workload fails, from the data \
-                       shown, and submit the answer through the submit tool.";
 
 impl<'a> Conversation<'a> {
     pub(super) fn new(
@@ -269,8 +276,13 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// The tools of this turn: everything, or only the ways to submit.
+    /// The tools of this turn: everything, or only the ways to submit. A model that answers in text is offered no way to
+    /// submit, so nothing at all on the last turn.
     fn offer(&self, is_last: bool) -> (Vec<ToolDefinition>, ToolChoice) {
+        if self.setting.answers_in_text() {
+            let tools = if is_last { Vec::new() } else { self.tools.definitions() };
+            return (tools, ToolChoice::Auto);
+        }
         if !is_last {
             let mut tools = self.tools.definitions();
             tools.extend(self.submit.iter().cloned());
@@ -287,139 +299,6 @@ impl<'a> Conversation<'a> {
     fn output_tokens_max(&self) -> Option<u32> {
         const RAISED: u32 = 16_384;
         (self.spent.truncations > 0).then_some(RAISED)
-    }
-
-    /// Sorts a reply (investigation §2.3 step 5): an answer, or something after which the conversation goes on.
-    async fn take<T>(
-        &mut self,
-        reply: ChatReply,
-        read: &impl Fn(&Said) -> Result<T, String>,
-    ) -> Result<Option<T>, Stop> {
-        let ChatReply { message, finish, .. } = reply;
-        let is_empty = message.text.trim().is_empty() && message.tool_calls.is_empty();
-        if !is_empty {
-            self.spent.empty_in_a_row = 0;
-        }
-        match finish {
-            FinishReason::Length => self.truncated(message).map(|()| None),
-            FinishReason::Refusal => self.refused(message).map(|()| None),
-            _ if !message.tool_calls.is_empty() => self.called(message, read).await,
-            _ if is_empty => self.empty().map(|()| None),
-            _ => self.wrote(message, read),
-        }
-    }
-
-    fn truncated(&mut self, message: AssistantMessage) -> Result<(), Stop> {
-        self.spent.truncations += 1;
-        if self.spent.truncations > 1 {
-            return Err(Stop::Unreadable("the model's answer was cut off by its output limit twice".to_owned()));
-        }
-        // Calls whose arguments were cut cannot be answered; the text shows the model where it was.
-        let text = if message.text.trim().is_empty() { "(cut off)".to_owned() } else { message.text };
-        self.push(Message::Assistant(AssistantMessage { text, ..AssistantMessage::default() }));
-        self.push(Message::User(TRUNCATED.to_owned()));
-        Ok(())
-    }
-
-    fn refused(&mut self, message: AssistantMessage) -> Result<(), Stop> {
-        self.spent.refusals += 1;
-        if self.spent.refusals > 1 {
-            return Err(Stop::Refused);
-        }
-        let text = if message.text.trim().is_empty() { "(refused)".to_owned() } else { message.text };
-        self.push(Message::Assistant(AssistantMessage { text, ..AssistantMessage::default() }));
-        self.push(Message::User(NEUTRAL.to_owned()));
-        Ok(())
-    }
-
-    fn empty(&mut self) -> Result<(), Stop> {
-        self.spent.empty_in_a_row += 1;
-        if self.spent.empty_in_a_row > 1 {
-            return Err(Stop::Unreadable("the model answered with nothing twice in a row".to_owned()));
-        }
-        self.correct_format(EMPTY.to_owned(), "the model's message was empty")
-    }
-
-    fn wrote<T>(
-        &mut self,
-        message: AssistantMessage,
-        read: &impl Fn(&Said) -> Result<T, String>,
-    ) -> Result<Option<T>, Stop> {
-        let answer = read(&Said::Text(message.text.clone()));
-        self.push(Message::Assistant(message));
-        match answer {
-            Ok(answer) => Ok(Some(answer)),
-            Err(problem) => self.correct_format(self.format_feedback(&problem), &problem).map(|()| None),
-        }
-    }
-
-    /// Calls: the first readable submission wins and its siblings are not run; without one, all are run.
-    async fn called<T>(
-        &mut self,
-        message: AssistantMessage,
-        read: &impl Fn(&Said) -> Result<T, String>,
-    ) -> Result<Option<T>, Stop> {
-        let calls = message.tool_calls.clone();
-        let submissions: Vec<&ToolCall> = calls.iter().filter(|call| self.is_submit(&call.name)).collect();
-        if submissions.is_empty() {
-            self.push(Message::Assistant(message));
-            self.run_calls(&calls).await?;
-            return Ok(None);
-        }
-        let mut first_problem = None;
-        let mut accepted = None;
-        for call in submissions {
-            let said =
-                Said::Submitted { tool: call.name.trim().to_ascii_lowercase(), arguments: call.arguments.clone() };
-            match read(&said) {
-                Ok(answer) => {
-                    accepted = Some((call.id.clone(), answer));
-                    break;
-                }
-                Err(problem) => _ = first_problem.get_or_insert(problem),
-            }
-        }
-        self.push(Message::Assistant(message));
-        for call in &calls {
-            let told = match (&accepted, self.is_submit(&call.name)) {
-                (Some((id, _)), _) if *id == call.id => "status=received",
-                (Some(_), _) | (None, false) => "status=skipped: not run, because an answer was submitted with it",
-                (None, true) => "status=error: the answer could not be read",
-            };
-            let content = format!("tool={} {told}", call.name);
-            self.push(Message::ToolResult { call_id: call.id.clone(), content });
-        }
-        match (accepted, first_problem) {
-            (Some((_, answer)), _) => Ok(Some(answer)),
-            (None, problem) => {
-                let problem = problem.unwrap_or_else(|| "the answer could not be read".to_owned());
-                self.correct_format(self.format_feedback(&problem), &problem).map(|()| None)
-            }
-        }
-    }
-
-    fn is_submit(&self, name: &str) -> bool {
-        self.submit.iter().any(|tool| tool.name.eq_ignore_ascii_case(name.trim()))
-    }
-
-    fn format_feedback(&self, problem: &str) -> String {
-        let names: Vec<&str> = self.submit.iter().map(|tool| tool.name.as_str()).collect();
-        format!(
-            "Correction {} of {}: your answer cannot be used: {problem}. Give the complete answer again by calling {}.",
-            self.spent.format_corrections + 1,
-            self.limits.format_corrections_max,
-            names.join(" or ")
-        )
-    }
-
-    /// Spends one format correction.
-    fn correct_format(&mut self, feedback: String, problem: &str) -> Result<(), Stop> {
-        if self.spent.format_corrections >= self.limits.format_corrections_max {
-            return Err(Stop::Unreadable(problem.to_owned()));
-        }
-        self.spent.format_corrections += 1;
-        self.push(Message::User(feedback));
-        Ok(())
     }
 
     fn push(&mut self, message: Message) {

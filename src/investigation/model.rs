@@ -27,6 +27,7 @@ use super::validation::Validated;
 use super::{InvestigatorParts, PhaseConfig};
 use crate::analyser::Diagnosis;
 use crate::catalogue::MatchContext;
+use crate::cluster::ConfinedCluster;
 use crate::domain::{ExcludedWorkflow, Incident, Investigation, ResourceRef, ReviewReason, ValidationAttempt};
 use crate::enrichment::Enrichment;
 use crate::llm::{Llm, LlmError};
@@ -62,6 +63,8 @@ struct Course {
     /// What is wrong with the target.
     target_problem: Option<String>,
     enrichment: Option<Arc<Enrichment>>,
+    /// The target does not exist any more; `enrichment` holds only its name.
+    is_deleted: bool,
     outcome: Outcome,
     /// The phase that failed although the root cause is known.
     fatal: Option<(ReviewReason, String)>,
@@ -91,7 +94,10 @@ struct Model<'a> {
     diagnosis: &'a Diagnosis,
     setting: &'a Setting<'a>,
     journal: &'a Journal,
+    /// What the service itself reads of targets.
     context: ContextReader,
+    /// The same for the model's tools: within the namespaces they may see.
+    tool_context: ContextReader,
 }
 
 /// Investigates with the model.
@@ -106,7 +112,7 @@ pub(super) async fn investigate(
     diagnosis: &Diagnosis,
 ) -> Result<Investigation, NoAnswer> {
     let journal = Journal::new(parts.audit.clone(), parts.metrics.clone(), incident);
-    let (redactor, fence) = (Redactor::new(random()), Fence::new(token()));
+    let (redactor, fence) = (Redactor::new(random()).with_personal_data(parts.redact.pii), Fence::new(token()));
     let ledger = Arc::new(Ledger::default());
     let setting = Setting {
         llm,
@@ -116,6 +122,7 @@ pub(super) async fn investigate(
         redactor: &redactor,
         fence: &fence,
         ledger: &ledger,
+        injection: parts.injection.mode,
     };
     let context = ContextReader {
         cluster: Arc::clone(&parts.cluster),
@@ -123,7 +130,13 @@ pub(super) async fn investigate(
         cache: Arc::default(),
         repetition_threshold: parts.prompt.repeated_remediation_escalation_threshold,
     };
-    let model = Model { parts, incident, diagnosis, setting: &setting, journal: &journal, context };
+    let namespaces = &parts.config.namespaces;
+    let tool_context = ContextReader {
+        cluster: ConfinedCluster::around(Arc::clone(&parts.cluster), namespaces),
+        cache: if namespaces.is_open() { Arc::clone(&context.cache) } else { Arc::default() },
+        ..context.clone()
+    };
+    let model = Model { parts, incident, diagnosis, setting: &setting, journal: &journal, context, tool_context };
     let mut course = Course::default();
     run.progress.phase("root cause analysis");
     model.find_cause(&mut course).await?;
@@ -144,7 +157,7 @@ impl Course {
 
 impl Model<'_> {
     fn guard(&self) -> Guard<'_> {
-        Guard { redactor: self.setting.redactor, fence: self.setting.fence }
+        Guard { redactor: self.setting.redactor, fence: self.setting.fence, injection: self.setting.injection }
     }
 
     fn limits(&self, phase: PhaseConfig) -> Limits {

@@ -1,17 +1,21 @@
 //! What a model is told (investigation §3). The system prompts are constant, so that providers can cache them; everything
 //! about one incident follows behind, redacted, bounded, and between delimiters when it comes from outside. Pure.
 
+mod answering;
 mod business;
 mod incident;
+mod recovery;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
 
+pub(super) use answering::Answering;
+
 use super::config::InvestigationConfig;
 use crate::domain::{Incident, Severity, SignalMode};
 use crate::redaction::Redactor;
-use crate::redaction::injection::{self, Fence};
+use crate::redaction::injection::{self, Fence, Mode};
 
 const RCA_SYSTEM: &str = include_str!("prompts/rca_system.md");
 const SELECTION_SYSTEM: &str = include_str!("prompts/selection_system.md");
@@ -28,6 +32,8 @@ const NAME_CHARS_MAX: usize = 500;
 pub(super) struct Guard<'a> {
     pub(super) redactor: &'a Redactor,
     pub(super) fence: &'a Fence,
+    /// What becomes of text that looks like instructions.
+    pub(super) injection: Mode,
 }
 
 impl Guard<'_> {
@@ -41,6 +47,20 @@ impl Guard<'_> {
         injection::field(&self.redactor.text(text).text, NAME_CHARS_MAX)
     }
 
+    /// Data between delimiters; what looks like instructions in it is marked or taken out. What the incident says is only
+    /// ever marked: [`Fence::wrap`].
+    fn wrap(&self, label: &str, text: &str) -> String {
+        let (kept, removed) = match self.injection {
+            Mode::Mark => (None, 0),
+            Mode::Strip => {
+                let (kept, removed) = injection::strip(text);
+                (Some(kept), removed)
+            }
+        };
+        let wrapped = self.fence.wrap(label, kept.as_deref().unwrap_or(text)).text;
+        if removed == 0 { wrapped } else { format!("({})\n{wrapped}", injection::removal(removed)) }
+    }
+
     /// A text of several lines.
     fn section(&self, text: &str) -> String {
         let redacted = self.redactor.text(text).text;
@@ -51,14 +71,16 @@ impl Guard<'_> {
 }
 
 /// The system prompt of the root-cause phase.
-pub(super) fn rca_system(config: &InvestigationConfig) -> String {
+pub(super) fn rca_system(config: &InvestigationConfig, answering: Answering) -> String {
     RCA_SYSTEM
+        .replace("{{way}}", answering.rca_way)
+        .replace("{{contract}}", answering.rca_contract)
         .replace("{{resolved}}", &config.resolved_confidence_threshold.to_string())
         .replace("{{inconclusive}}", &config.inconclusive_confidence_threshold.to_string())
 }
 
 /// The first message of the root-cause phase. `hypotheses` are findings of the analyser, best first.
-pub(super) fn rca_user(incident: &Incident, guard: Guard<'_>, hypotheses: &[String]) -> String {
+pub(super) fn rca_user(incident: &Incident, guard: Guard<'_>, hypotheses: &[String], answering: Answering) -> String {
     let mut text = format!(
         "Delimiters of data from outside carry the token {}.\n\n# Incident\n{}",
         guard.fence.token(),
@@ -66,6 +88,9 @@ pub(super) fn rca_user(incident: &Incident, guard: Guard<'_>, hypotheses: &[Stri
     );
     text.push_str("\n\n# Business impact\n");
     text.push_str(&business::impact(incident, guard));
+    if let Some(section) = recovery::section(incident.recovery.as_deref(), guard, recovery::Reader::RootCause) {
+        let _ = write!(text, "\n\n{section}");
+    }
     if incident.signal_mode == SignalMode::Proactive {
         text.push_str(incident::PROACTIVE_TASK);
     }
@@ -78,16 +103,18 @@ pub(super) fn rca_user(incident: &Incident, guard: Guard<'_>, hypotheses: &[Stri
             text,
             "\n\n# Hypotheses of the built-in analyser\nFrom rules over the present objects, best first. Check them like any \
              other hypothesis; they may be wrong or only symptoms.\n{}",
-            guard.fence.wrap("hypotheses", &listed.join("\n")).text
+            guard.wrap("hypotheses", &listed.join("\n"))
         );
     }
-    text.push_str("\n\nInvestigate, then call submit_result.");
+    text.push_str("\n\n");
+    text.push_str(answering.rca_end);
     text
 }
 
 /// The system prompt of the workflow-selection phase.
-pub(super) fn selection_system() -> &'static str {
-    SELECTION_SYSTEM
+pub(super) fn selection_system(answering: Answering) -> String {
+    let contract = answering.selection_contract.trim_end();
+    SELECTION_SYSTEM.replace("{{way}}", answering.selection_way).replace("{{contract}}", contract)
 }
 
 /// What the root-cause phase hands over (investigation §1.5.3).
@@ -109,7 +136,12 @@ pub(super) struct HandOver<'a> {
 }
 
 /// The first message of the workflow-selection phase.
-pub(super) fn selection_user(incident: &Incident, guard: Guard<'_>, found: &HandOver<'_>) -> String {
+pub(super) fn selection_user(
+    incident: &Incident,
+    guard: Guard<'_>,
+    found: &HandOver<'_>,
+    answering: Answering,
+) -> String {
     let mut cause = format!("Summary: {}\n", guard.field(found.summary));
     let mut line = |label: &str, value: &str| {
         if !value.is_empty() {
@@ -133,12 +165,14 @@ pub(super) fn selection_user(incident: &Incident, guard: Guard<'_>, found: &Hand
     if incident.signal_mode == SignalMode::Proactive {
         text.push_str("\n\nThe incident is predicted and has not happened: choose a preventive workflow, or none.");
     }
-    let _ =
-        write!(text, "\n\n## Phase 1 Root Cause Analysis\n{}", guard.fence.wrap("root_cause", cause.trim_end()).text);
+    if let Some(section) = recovery::section(incident.recovery.as_deref(), guard, recovery::Reader::Selection) {
+        let _ = write!(text, "\n\n{section}");
+    }
+    let _ = write!(text, "\n\n## Phase 1 Root Cause Analysis\n{}", guard.wrap("root_cause", cause.trim_end()));
     if !found.enrichment.is_empty() {
         let (heading, rest) = found.enrichment.split_once('\n').unwrap_or((found.enrichment, ""));
         let rest = guard.section(rest.trim());
-        let _ = write!(text, "\n\n{heading}\n{}", guard.fence.wrap("enrichment", &rest).text);
+        let _ = write!(text, "\n\n{heading}\n{}", guard.wrap("enrichment", &rest));
     }
     match found.shortlist {
         Some("") => text.push_str("\n\n# Fitting workflows\nThe catalogue has none for this incident."),
@@ -147,13 +181,14 @@ pub(super) fn selection_user(incident: &Incident, guard: Guard<'_>, found: &Hand
             let _ = write!(
                 text,
                 "\n\n# Fitting workflows\nAll workflows of the catalogue that fit this incident.\n{}",
-                guard.fence.wrap("catalogue", shortlist.trim_end()).text
+                guard.wrap("catalogue", shortlist.trim_end())
             );
         }
         None => {
             text.push_str("\n\nThe catalogue is large: use list_available_actions, list_workflows and get_workflow.");
         }
     }
-    text.push_str("\n\nChoose, then submit.");
+    text.push_str("\n\n");
+    text.push_str(answering.selection_end);
     text
 }

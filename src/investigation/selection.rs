@@ -6,10 +6,12 @@ use serde_json::{Map, Value};
 
 use super::binding::{bound, scope_error};
 use super::decision::WorkflowFacts;
+use super::recovery;
 use crate::catalogue::parameters::{Bound, bind};
 use crate::catalogue::{Candidates, Catalogue, CatalogueError, Excluded, MatchContext, Workflow};
 use crate::domain::{
-    AlternativeWorkflow, ExcludedWorkflow, Finding, Incident, ReviewReason, SelectedWorkflow, ValidationAttempt,
+    AlternativeWorkflow, ExcludedWorkflow, Finding, Incident, PreviousExecution, ReviewReason, SelectedWorkflow,
+    ValidationAttempt,
 };
 
 /// What became of the choice. The default: nothing was looked for.
@@ -19,6 +21,8 @@ pub(super) struct Selection {
     pub(super) alternatives: Vec<AlternativeWorkflow>,
     pub(super) excluded: Vec<ExcludedWorkflow>,
     pub(super) attempts: Vec<ValidationAttempt>,
+    /// What failed last is that the workflow already failed in the previous attempt.
+    pub(super) is_repetition: bool,
     /// The catalogue did not answer: why.
     pub(super) catalogue_problem: Option<String>,
 }
@@ -32,7 +36,11 @@ impl Selection {
         if self.attempts.is_empty() {
             return WorkflowFacts::None;
         }
-        WorkflowFacts::Exhausted { attempts: self.attempts.clone(), reason: ReviewReason::ParameterValidationFailed }
+        let reason = match self.is_repetition {
+            true => ReviewReason::NoMatchingWorkflows,
+            false => ReviewReason::ParameterValidationFailed,
+        };
+        WorkflowFacts::Exhausted { attempts: self.attempts.clone(), reason }
     }
 }
 
@@ -47,7 +55,7 @@ pub(super) async fn select(
     let Some(action_type) = finding.action_type.as_deref() else { return Selection::default() };
     let context = MatchContext::new(incident, Some(finding.target.clone()));
     match catalogue.candidates(action_type, &context).await {
-        Ok(candidates) => choose(candidates, finding, confidence, now),
+        Ok(candidates) => choose(candidates, finding, recovery::previous(incident), confidence, now),
         Err(CatalogueError::Unavailable(problem)) => {
             Selection { catalogue_problem: Some(problem), ..Selection::default() }
         }
@@ -55,14 +63,25 @@ pub(super) async fn select(
     }
 }
 
-fn choose(candidates: Candidates, finding: &Finding, confidence: f64, now: Timestamp) -> Selection {
+fn choose(
+    candidates: Candidates,
+    finding: &Finding,
+    previous: Option<&PreviousExecution>,
+    confidence: f64,
+    now: Timestamp,
+) -> Selection {
     let Candidates { matching, excluded, .. } = candidates;
     let mut selection = Selection { excluded: excluded.iter().map(not_fitting).collect(), ..Selection::default() };
     let left_out = excluded.len();
     for workflow in &matching {
         let Bound { values, mut errors } = bind(&workflow.parameters, &hints(finding));
         errors.extend(scope_error(workflow, &finding.target));
+        let repeated = recovery::repeated(previous, workflow, &values, &finding.target);
+        let repeated = repeated.filter(|_| errors.is_empty());
+        let is_repetition = repeated.is_some();
+        errors.extend(repeated);
         if !errors.is_empty() {
+            selection.is_repetition = is_repetition;
             selection.attempts.push(attempt(selection.attempts.len(), workflow, errors.clone(), now));
             selection.excluded.push(ExcludedWorkflow { workflow_name: workflow.name.clone(), reasons: errors });
         } else if selection.selected.is_none() {

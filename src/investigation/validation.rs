@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::binding::scope_error;
+use super::recovery;
 use crate::catalogue::parameters::bind;
 use crate::catalogue::{CatalogueError, Workflow};
-use crate::domain::{ResourceRef, ReviewReason};
+use crate::domain::{PreviousExecution, ResourceRef, ReviewReason};
 use crate::tools::workflows::{CatalogueView, parameter_line};
 
 /// Most seen workflows named in feedback.
@@ -63,7 +64,11 @@ pub(super) enum Rule {
     Bundle,
     Parameters,
     Scope,
+    /// The target was deleted, and this does not create it anew.
+    Deleted,
     Repetition,
+    /// The workflow and the parameters of the attempt that failed.
+    FailedBefore,
 }
 
 impl Rule {
@@ -73,7 +78,8 @@ impl Rule {
             Self::Identity | Self::Context => ReviewReason::WorkflowNotFound,
             Self::Bundle => ReviewReason::ImageMismatch,
             Self::Parameters => ReviewReason::ParameterValidationFailed,
-            Self::Scope | Self::Repetition => ReviewReason::NoMatchingWorkflows,
+            Self::Deleted => ReviewReason::RcaIncomplete,
+            Self::Scope | Self::Repetition | Self::FailedBefore => ReviewReason::NoMatchingWorkflows,
         }
     }
 }
@@ -93,33 +99,24 @@ impl Invalid {
     }
 }
 
-/// Tries every rule. `avoided` are action types that the history forbids for this signal.
-pub(super) async fn validate(
-    view: &CatalogueView,
-    submission: Submission<'_>,
-    target: &ResourceRef,
-    avoided: &BTreeSet<String>,
-) -> Verdict {
-    let id = submission.workflow_id.trim();
-    let known = match Uuid::parse_str(id) {
-        Ok(_) => id.to_owned(),
-        Err(_) => match view.seen_by_name(id) {
-            Some(known) => known,
-            None => {
-                return Invalid::of(
-                    Rule::Identity,
-                    format!("{id:?} is not the id of a workflow in the catalogue"),
-                    None,
-                );
-            }
-        },
-    };
-    let workflow = match view.workflow(&known).await {
+/// What a choice is held against besides the catalogue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules<'a> {
+    /// The object to change.
+    pub(super) target: &'a ResourceRef,
+    /// Action types that the history forbids for this signal.
+    pub(super) avoided: &'a BTreeSet<String>,
+    /// The attempt that failed.
+    pub(super) previous: Option<&'a PreviousExecution>,
+    /// The only action types for a target that does not exist any more; `None` while it exists.
+    pub(super) recreate: Option<&'a [String]>,
+}
+
+/// Tries every rule.
+pub(super) async fn validate(view: &CatalogueView, submission: Submission<'_>, rules: Rules<'_>) -> Verdict {
+    let workflow = match identified(view, submission.workflow_id.trim()).await {
         Ok(workflow) => workflow,
-        Err(CatalogueError::NotFound(_)) => {
-            return Invalid::of(Rule::Identity, format!("workflow {id} is not found in the catalogue"), None);
-        }
-        Err(CatalogueError::Unavailable(problem)) => return Verdict::Unavailable(problem),
+        Err(verdict) => return verdict,
     };
     match view.misfits(&workflow).await {
         Ok(reasons) if reasons.is_empty() => {}
@@ -129,31 +126,64 @@ pub(super) async fn validate(
         }
         Err(error) => return Verdict::Unavailable(error.to_string()),
     }
-    let mut faults = Vec::new();
-    let catalogue_bundle = workflow.execution.bundle.as_deref();
-    if let Some(bundle) = submission.bundle.filter(|bundle| !bundle.is_empty() && Some(*bundle) != catalogue_bundle) {
-        let bundle: String = bundle.chars().take(200).collect();
-        faults.push(Fault {
-            rule: Rule::Bundle,
-            text: format!("bundle {bundle:?} does not match the catalogue's: leave it out"),
-        });
-    }
-    if let Some(text) = scope_error(&workflow, target) {
-        faults.push(Fault { rule: Rule::Scope, text });
-    }
-    if avoided.contains(&workflow.action_type) {
-        let text = format!(
-            "{} was tried for this signal before and did not help: choose another action type",
-            workflow.action_type
-        );
-        faults.push(Fault { rule: Rule::Repetition, text });
-    }
+    let mut faults = rules.faults(&workflow, submission.bundle);
     let bound = bind(&workflow.parameters, submission.parameters);
+    if bound.errors.is_empty() {
+        let repeated = recovery::repeated(rules.previous, &workflow, &bound.values, rules.target);
+        faults.extend(repeated.map(|text| Fault { rule: Rule::FailedBefore, text }));
+    }
     faults.extend(bound.errors.into_iter().map(|text| Fault { rule: Rule::Parameters, text }));
     if faults.is_empty() {
         Verdict::Valid(Box::new(Validated { workflow, parameters: bound.values }))
     } else {
         Verdict::Invalid(Box::new(Invalid { faults, workflow: Some(workflow) }))
+    }
+}
+
+/// The workflow of this id, or of a name the catalogue told in this conversation.
+async fn identified(view: &CatalogueView, id: &str) -> Result<Workflow, Verdict> {
+    let unknown = |text: String| Invalid::of(Rule::Identity, text, None);
+    let known = match Uuid::parse_str(id) {
+        Ok(_) => Some(id.to_owned()),
+        Err(_) => view.seen_by_name(id),
+    };
+    let known = known.ok_or_else(|| unknown(format!("{id:?} is not the id of a workflow in the catalogue")))?;
+    view.workflow(&known).await.map_err(|error| match error {
+        CatalogueError::NotFound(_) => unknown(format!("workflow {id} is not found in the catalogue")),
+        CatalogueError::Unavailable(problem) => Verdict::Unavailable(problem),
+    })
+}
+
+impl Rules<'_> {
+    /// Everything but identity, context and parameters.
+    fn faults(&self, workflow: &Workflow, bundle: Option<&str>) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |rule: Rule, text: String| faults.push(Fault { rule, text });
+        let catalogue_bundle = workflow.execution.bundle.as_deref();
+        if let Some(bundle) = bundle.filter(|bundle| !bundle.is_empty() && Some(*bundle) != catalogue_bundle) {
+            let bundle: String = bundle.chars().take(200).collect();
+            fault(Rule::Bundle, format!("bundle {bundle:?} does not match the catalogue's: leave it out"));
+        }
+        if let Some(text) = scope_error(workflow, self.target) {
+            fault(Rule::Scope, text);
+        }
+        if let Some(allowed) = self.recreate.filter(|allowed| !allowed.contains(&workflow.action_type)) {
+            let text = format!(
+                "{} was deleted and {} does not create it anew: choose one of {}, or none",
+                self.target,
+                workflow.action_type,
+                allowed.join(", ")
+            );
+            fault(Rule::Deleted, text);
+        }
+        if self.avoided.contains(&workflow.action_type) {
+            let text = format!(
+                "{} was tried for this signal before and did not help: choose another action type",
+                workflow.action_type
+            );
+            fault(Rule::Repetition, text);
+        }
+        faults
     }
 }
 
@@ -164,6 +194,7 @@ pub(super) fn feedback(
     attempts_max: u32,
     seen: &[(String, String)],
     same: bool,
+    again: &str,
 ) -> String {
     let mut text = format!("Validation {attempt} of {attempts_max} failed:\n");
     for fault in &invalid.faults {
@@ -183,9 +214,7 @@ pub(super) fn feedback(
         let seen: Vec<String> = seen.iter().take(SEEN_MAX).map(|(id, name)| format!("{name} ({id})")).collect();
         let _ = writeln!(text, "The catalogue named: {}.", seen.join(", "));
     }
-    text.push_str(
-        "Submit the complete answer again through submit_result_with_workflow, or submit_result_no_workflow when none fits.",
-    );
+    text.push_str(again);
     text
 }
 

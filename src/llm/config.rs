@@ -38,6 +38,21 @@ pub struct LlmConfig {
     /// Tokens the model can take in at once, 4000..=10000000. Default 128000. Conversations are kept within it.
     #[serde(default = "window_default")]
     pub context_window_tokens: usize,
+    /// How the model hands over its answer: `submit_tool` (default), or `text` for models that answer better, or only, in
+    /// writing (investigation §2.5).
+    #[serde(default)]
+    pub structured_output: StructuredOutput,
+}
+
+/// The form of a final answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StructuredOutput {
+    /// A call of a submit tool.
+    #[default]
+    SubmitTool,
+    /// Text under headers. No submit tool is offered; the tools that read are, except on the last turn.
+    Text,
 }
 
 /// Providers spoken so far; all of them in the OpenAI Chat Completions dialect.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::chat::{ChatReply, ChatRequest};
 use super::codec::openai_chat::{self, Parameters, Unsupported};
-use super::config::{LlmConfig, Provider};
+use super::config::{LlmConfig, Provider, StructuredOutput};
 use crate::retry::{Backoff, jitter, retry_after};
 use crate::service_account::{SecretFile, SecretFileError};
 
@@ -33,6 +33,7 @@ pub struct Llm {
     backoff: Backoff,
     output_tokens_max: u32,
     context_window_tokens: usize,
+    structured_output: StructuredOutput,
     /// Read again when the provider refuses it.
     key: SecretFile,
     /// What this model was found not to accept stays out for the life of the process.
@@ -157,6 +158,7 @@ impl Llm {
             backoff: Backoff { base, ceiling: base * 10, server_ceiling: Duration::from_mins(1), jitter: 0.2 },
             output_tokens_max: config.max_tokens_per_request.unwrap_or(output_rule(config.context_window_tokens)),
             context_window_tokens: config.context_window_tokens,
+            structured_output: config.structured_output,
             key,
             parameters: Mutex::new(Parameters {
                 temperature: config.temperature,
@@ -178,6 +180,11 @@ impl Llm {
     /// Endpoint without user name and query, for `/config`.
     pub fn endpoint(&self) -> &str {
         self.url.trim_end_matches("/chat/completions")
+    }
+
+    /// How it hands over a final answer.
+    pub fn structured_output(&self) -> StructuredOutput {
+        self.structured_output
     }
 
     /// Tokens the model can take in at once.

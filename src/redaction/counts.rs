@@ -33,10 +33,14 @@ pub enum Class {
     VendorToken,
     Webhook,
     PasswordHash,
+    /// Only where personal data goes.
+    Email,
+    /// Only where personal data goes.
+    Ipv4,
 }
 
 impl Class {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::SecretObject,
         Self::GeneratorUrl,
         Self::LastApplied,
@@ -61,6 +65,8 @@ impl Class {
         Self::VendorToken,
         Self::Webhook,
         Self::PasswordHash,
+        Self::Email,
+        Self::Ipv4,
     ];
 
     /// Stable name: a label of the metric.
@@ -90,6 +96,8 @@ impl Class {
             Self::VendorToken => "vendor_token",
             Self::Webhook => "webhook",
             Self::PasswordHash => "password_hash",
+            Self::Email => "email",
+            Self::Ipv4 => "ipv4",
         }
     }
 
@@ -106,27 +114,27 @@ impl Class {
 
 /// How many values of each class were replaced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts([u64; Class::ALL.len()]);
+pub struct Counts([u32; Class::ALL.len()]);
 
 impl Counts {
     pub(super) fn add(&mut self, class: Class) {
         if let Some(count) = self.0.get_mut(class as usize) {
-            *count += 1;
+            *count = count.saturating_add(1);
         }
     }
 
     pub fn merge(&mut self, other: &Self) {
         for (count, more) in self.0.iter_mut().zip(other.0) {
-            *count += more;
+            *count = count.saturating_add(more);
         }
     }
 
     pub fn of(&self, class: Class) -> u64 {
-        self.0.get(class as usize).copied().unwrap_or_default()
+        self.0.get(class as usize).copied().unwrap_or_default().into()
     }
 
     pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.0.iter().copied().map(u64::from).sum()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -135,6 +143,7 @@ impl Counts {
 
     /// Classes with at least one replaced value, by stable name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Class::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0).map(|(class, count)| (class.as_str(), count))
+        let found = Class::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0);
+        found.map(|(class, count)| (class.as_str(), count.into()))
     }
 }

@@ -7,6 +7,7 @@ use super::keywords::{self, ESCAPE, Hit, NAME, OBJECT, PEM, Triggers};
 use super::lines;
 use super::patterns;
 use super::pem;
+use super::pii;
 use super::placeholder::Tagger;
 use super::rules;
 use super::span::{self, Span};
@@ -18,11 +19,13 @@ const DEPTH_MAX: usize = 6;
 pub(super) struct Pass<'a> {
     pub(super) tagger: &'a Tagger,
     depth: usize,
+    /// E-mail and IPv4 addresses go as well.
+    personal_data: bool,
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(tagger: &'a Tagger) -> Self {
-        Self { tagger, depth: 0 }
+    pub(super) fn new(tagger: &'a Tagger, personal_data: bool) -> Self {
+        Self { tagger, depth: 0, personal_data }
     }
 
     /// `None` when nothing has to be replaced.
@@ -47,6 +50,9 @@ impl<'a> Pass<'a> {
     }
 
     fn find(&self, text: &str, spans: &mut Vec<Span>) {
+        if self.personal_data {
+            pii::find(text, spans);
+        }
         let hits = keywords::hits(text);
         let triggers = all_triggers(&hits);
         if triggers == 0 {

@@ -9,7 +9,7 @@ use holmesgpt_api::api::incident::{AnalyzeBody, IncidentResponse};
 use holmesgpt_api::app::Core;
 use holmesgpt_api::catalogue::{Catalogue as _, DirectoryCatalogue};
 use holmesgpt_api::config::Config;
-use holmesgpt_api::domain::{Engine, Incident, Investigation};
+use holmesgpt_api::domain::{Engine, Incident, Investigation, Recovery};
 use holmesgpt_api::sessions::SessionState;
 use holmesgpt_api::store::{AuditQuery, StoreLocation};
 use serde::Deserialize;
@@ -32,6 +32,8 @@ struct Scenario {
     /// Members of the incident that are different.
     #[serde(default)]
     incident: Map<String, Value>,
+    /// The failed attempt this incident follows.
+    recovery: Option<Recovery>,
     /// Sections of the configuration, e.g. `investigation: {max_validation_attempts: 2}`.
     #[serde(default)]
     config: Map<String, Value>,
@@ -123,7 +125,8 @@ fn incident(scenario: &Scenario) -> Incident {
     let file = root().join("examples").join(&scenario.example).join("incident.json");
     let mut body: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     body.as_object_mut().unwrap().extend(scenario.incident.clone());
-    Incident::try_from(AnalyzeBody::parse(body.to_string().as_bytes()).unwrap()).unwrap()
+    let incident = Incident::try_from(AnalyzeBody::parse(body.to_string().as_bytes()).unwrap()).unwrap();
+    Incident { recovery: scenario.recovery.clone().map(Box::new), ..incident }
 }
 
 fn configuration(scenario: &Scenario, folder: &Path, bundle: &Path, endpoint: &str) -> Config {

@@ -148,6 +148,7 @@ fn read_incident(body: &mut Fields<'_>) -> Incident {
         signal_annotations,
         custom_labels,
         shape,
+        recovery: None,
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Conversation, Setting, Stop};
 use crate::catalogue::parameters::plain;
 use crate::investigation::journal::ToolCallRecord;
 use crate::llm::{Message, ToolCall};
+use crate::redaction::injection::{self, Mode};
 use crate::telemetry::metrics;
 use crate::tools::arguments::{self, Checked};
 use crate::tools::{Content, Invocation, Tool, ToolOutput, ToolStatus, reduce};
@@ -112,7 +113,9 @@ impl Conversation<'_> {
         let Some(tool) = self.tools.find(name).map(Arc::clone) else {
             self.spent.tool_calls += 1;
             let mut known: Vec<&str> = self.tools.names().collect();
-            known.extend(self.submit.iter().map(|tool| tool.name.as_str()));
+            if !self.setting.answers_in_text() {
+                known.extend(self.submit.iter().map(|tool| tool.name.as_str()));
+            }
             return refuse(format!("{name:?} is not available in this step; available: {}", known.join(", ")));
         };
         let own_name = tool.definition().name.clone();
@@ -208,11 +211,14 @@ impl Run {
             }
         };
         let took = began.elapsed();
-        let output = redacted(setting, output).await;
+        let Cleaned { output, stripped } = redacted(setting, output).await;
         let own_name = &self.tool.definition().name;
         let whole = reduce::whole(&output.content);
         let result_id = self.result_id;
         setting.ledger.keep(&result_id, output.status, &whole);
+        if !stripped.is_empty() {
+            setting.journal.suspicious_result(&self.name, &result_id, &stripped);
+        }
         let text = envelope(setting, &self.name, &result_id, &output, &self.notes, chars_max);
         let mut arguments = self.arguments;
         arguments.values_mut().for_each(|value| _ = setting.redactor.value(value));
@@ -232,24 +238,35 @@ impl Run {
     }
 }
 
+/// An answer that may be shown.
+struct Cleaned {
+    output: ToolOutput,
+    /// Kinds of passages that were taken out because they look like instructions.
+    stripped: Vec<&'static str>,
+}
+
 /// The whole answer without secrets: before anything is cut, so that no secret can be split and slip through.
-async fn redacted(setting: &Setting<'_>, output: ToolOutput) -> ToolOutput {
-    let ToolOutput { status, content, notes } = output;
-    let redactor = setting.redactor.clone();
-    let chars = match &content {
+async fn redacted(setting: &Setting<'_>, output: ToolOutput) -> Cleaned {
+    let (redactor, mode) = (setting.redactor.clone(), setting.injection);
+    let chars = match &output.content {
         Content::Text(text) => text.len(),
         Content::Json(_) => INLINE_CHARS_MAX + 1,
         Content::Lines { lines, .. } => lines.iter().map(String::len).sum(),
     };
     let work = move || {
+        let ToolOutput { status, content, notes } = output;
         let notes = notes.iter().map(|note| redactor.text(note).text).collect();
-        (clean(&redactor, content), notes)
+        let output = ToolOutput { status, content: clean(&redactor, content), notes };
+        match mode {
+            Mode::Mark => Cleaned { output, stripped: Vec::new() },
+            Mode::Strip => stripped(output),
+        }
     };
     let done = if chars <= INLINE_CHARS_MAX { Ok(work()) } else { tokio::task::spawn_blocking(work).await };
-    match done {
-        Ok((content, notes)) => ToolOutput { status, content, notes },
-        Err(_) => ToolOutput::error("the result was withheld: secrets could not be removed from it"),
-    }
+    done.unwrap_or_else(|_| Cleaned {
+        output: ToolOutput::error("the result was withheld: secrets could not be removed from it"),
+        stripped: Vec::new(),
+    })
 }
 
 fn clean(redactor: &crate::redaction::Redactor, content: Content) -> Content {
@@ -265,6 +282,38 @@ fn clean(redactor: &crate::redaction::Redactor, content: Content) -> Content {
             let lines = if lines.is_empty() { lines } else { text.split('\n').map(str::to_owned).collect() };
             Content::Lines { header: redactor.text(&header).text, lines, footer: redactor.text(&footer).text, keep }
         }
+    }
+}
+
+/// The answer without lines that look like instructions; says how many there were.
+fn stripped(mut output: ToolOutput) -> Cleaned {
+    let kinds = injection::suspicions(&reduce::whole(&output.content));
+    let mut removed = 0;
+    let mut strip = |text: &mut String| {
+        let (kept, lines) = injection::strip(text);
+        if lines > 0 {
+            (removed, *text) = (removed + lines, kept);
+        }
+        lines > 0
+    };
+    match &mut output.content {
+        Content::Text(text) => _ = strip(text),
+        Content::Json(value) => removed = injection::strip_value(value),
+        Content::Lines { header, lines, footer, .. } => {
+            strip(header);
+            strip(footer);
+            let mut text = lines.join("\n");
+            if strip(&mut text) {
+                *lines = text.lines().map(str::to_owned).collect();
+            }
+        }
+    }
+    if removed == 0 {
+        return Cleaned { output, stripped: Vec::new() };
+    }
+    Cleaned {
+        output: output.noting(injection::removal(removed)),
+        stripped: kinds.iter().map(|one| one.kind.as_str()).collect(),
     }
 }
 

@@ -14,8 +14,9 @@ use crate::investigation::answer::{self, Choice, SelectionAnswer, WorkflowChoice
 use crate::investigation::conversation::{Conversation, Said, Stop};
 use crate::investigation::ledger::ReadToolResult;
 use crate::investigation::prompts::{self, HandOver};
+use crate::investigation::recovery;
 use crate::investigation::submit::{self, SubmitTool};
-use crate::investigation::validation::{self, Invalid, Submission, Verdict};
+use crate::investigation::validation::{self, Invalid, Rules, Submission, Verdict};
 use crate::telemetry::metrics::{Phase, PhaseOutcome};
 use crate::tools::workflows::{self, CatalogueView};
 use crate::tools::{Tool, ToolSet, arguments};
@@ -38,7 +39,8 @@ impl Model<'_> {
                 return Ok(());
             }
         };
-        let prompts = [prompts::selection_system().to_owned(), self.hand_over(course, shortlist.as_deref())];
+        let prompts =
+            [prompts::selection_system(self.setting.answering()), self.hand_over(course, shortlist.as_deref())];
         let paging: Arc<dyn Tool> = Arc::new(ReadToolResult::new(Arc::clone(self.setting.ledger)));
         let tools = ToolSet::new(workflows::tools(&view)).with([paging]);
         let submit = vec![submit::with_workflow_tool(), submit::no_workflow_tool()];
@@ -59,6 +61,16 @@ impl Model<'_> {
         }
         if course.chosen.is_none() && course.catalogue_problem.is_none() {
             course.catalogue_problem = view.unavailable();
+        }
+        if course.is_deleted {
+            let target = &enrichment.root_owner;
+            match course.chosen {
+                Some(_) => course.warnings.push(format!("{target} was deleted; the workflow creates it anew")),
+                None => {
+                    let problem = format!("{target} was deleted, and no workflow that creates it anew was chosen");
+                    course.target_problem = Some(problem);
+                }
+            }
         }
         Ok(())
     }
@@ -83,7 +95,7 @@ impl Model<'_> {
             enrichment: &enrichment,
             shortlist,
         };
-        prompts::selection_user(self.incident, self.guard(), &found)
+        prompts::selection_user(self.incident, self.guard(), &found, self.setting.answering())
     }
 
     async fn converse(
@@ -137,7 +149,13 @@ impl Model<'_> {
             parameters: &choice.parameters,
             bundle: choice.execution_bundle.as_deref(),
         };
-        match validation::validate(view, submission, &target, &avoided).await {
+        let rules = Rules {
+            target: &target,
+            avoided: &avoided,
+            previous: recovery::previous(self.incident),
+            recreate: course.is_deleted.then_some(self.parts.config.recreate_action_types.as_slice()),
+        };
+        match validation::validate(view, submission, rules).await {
             Verdict::Unavailable(problem) => {
                 course.catalogue_problem = Some(problem);
                 Next::Done
@@ -158,7 +176,14 @@ impl Model<'_> {
                 if attempt >= attempts_max {
                     return Next::Done;
                 }
-                Next::Correct(validation::feedback(&invalid, attempt, attempts_max, &view.seen(), same))
+                Next::Correct(validation::feedback(
+                    &invalid,
+                    attempt,
+                    attempts_max,
+                    &view.seen(),
+                    same,
+                    self.setting.answering().selection_again,
+                ))
             }
         }
     }

@@ -112,7 +112,7 @@ impl Model<'_> {
     fn support(&self, course: &Course, verified: &Verified) -> Support {
         let alternatives = course.rca.due_diligence.get("alternative_hypotheses");
         Support {
-            target_observed: course.enrichment.is_some(),
+            target_observed: course.enrichment.is_some() && !course.is_deleted,
             claims_verified: verified.evidence.len(),
             claims_dropped: verified.dropped,
             alternatives_excluded: alternatives.is_some_and(|text| text.chars().count() >= 20),

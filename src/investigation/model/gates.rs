@@ -34,6 +34,8 @@ pub(super) struct Gates {
     existence: u32,
     version: u32,
     same_kind: u32,
+    /// The target that was found not to exist.
+    absent: Option<ResourceRef>,
 }
 
 /// What the gates say to an answer.
@@ -62,6 +64,8 @@ impl Gate {
 impl Model<'_> {
     pub(super) async fn gate(&self, gates: &mut Gates, course: &mut Course) -> Gate {
         course.enrichment = None;
+        course.is_deleted = false;
+        let again = self.setting.answering().rca_again;
         let claim = match (&course.rca.target, course.rca.stated.outcome) {
             (Some(claim), _) => claim.clone(),
             // Nothing will be changed: no target is needed.
@@ -70,7 +74,7 @@ impl Model<'_> {
                 let what = course.rca.target_problem.as_deref().unwrap_or("remediation_target is missing");
                 let feedback = format!(
                     "{what}. The target is the object whose specification must change; namespaced kinds need a namespace, \
-                     cluster-scoped kinds have none. Submit the complete answer again with submit_result."
+                     cluster-scoped kinds have none. {again}"
                 );
                 let problem = "The object to change was not identified".to_owned();
                 return Gate::limited(&mut gates.target, TARGET_CORRECTIONS_MAX, feedback, problem);
@@ -92,8 +96,34 @@ impl Model<'_> {
                 course.warnings.push(format!("{target} could not be verified: {error}"));
                 Gate::Pass
             }
-            Err(error) => unverified(gates, &target, &error),
+            // Named again after it was told not to exist: it was deleted, and that is meant.
+            Err(EnrichmentError::NotFound { .. })
+                if gates.absent.as_ref().is_some_and(|absent| absent.same_object(&target))
+                    && !self.parts.config.recreate_action_types.is_empty() =>
+            {
+                course.enrichment = Some(self.deleted(&target).await);
+                course.is_deleted = true;
+                Gate::Pass
+            }
+            Err(error) => unverified(gates, &target, &error, again),
         }
+    }
+
+    /// What can be said of a target that does not exist any more.
+    async fn deleted(&self, target: &ResourceRef) -> Arc<Enrichment> {
+        let kind = self.parts.cluster.resolve_kind(&target.kind, target.api_version.as_deref()).await;
+        let named = match kind {
+            Ok(kind) => ResourceRef {
+                kind: kind.kind,
+                name: target.name.clone(),
+                namespace: target.namespace.clone().filter(|_| kind.namespaced),
+                api_version: Some(kind.api_version),
+            },
+            Err(_) => target.clone(),
+        };
+        let allowed = self.parts.config.recreate_action_types.join(", ");
+        let note = format!("{named} was deleted: only a workflow that creates it anew may be chosen ({allowed}).");
+        Arc::new(Enrichment::of_deleted(named, note))
     }
 
     /// Asks once whether the reporter itself is at fault.
@@ -106,8 +136,9 @@ impl Model<'_> {
         gates.same_kind += 1;
         let feedback = format!(
             "Your target is a {signal}, like the resource that reported the problem. Problems of workloads often show up on \
-             the objects around them: reconsider what runs on it or behind it. If it stays the target, justify that. Submit \
-             the complete answer again with submit_result, with confidence, severity and causal chain."
+             the objects around them: reconsider what runs on it or behind it. If it stays the target, justify that. {} \
+             Restate confidence, severity and causal chain.",
+            self.setting.answering().rca_again
         );
         Some(Gate::Correct { feedback, problem: None })
     }
@@ -153,18 +184,22 @@ fn failed_detections(found: &Enrichment) -> Vec<String> {
     found.labels.failed_detections.iter().map(|detection| detection.as_str().to_owned()).collect()
 }
 
-fn unverified(gates: &mut Gates, target: &ResourceRef, error: &EnrichmentError) -> Gate {
+fn unverified(gates: &mut Gates, target: &ResourceRef, error: &EnrichmentError, again: &str) -> Gate {
     let problem = format!("The target {target} could not be verified: {error}");
     if !error.is_correctable() {
         return Gate::Fail(problem);
+    }
+    let mut insist = "";
+    if let EnrichmentError::NotFound { .. } = error {
+        gates.absent = Some(target.clone());
+        insist = " If it was deleted and that is the cause, name it again and say so.";
     }
     let spent = match error {
         EnrichmentError::Ambiguous { .. } => &mut gates.version,
         _ => &mut gates.existence,
     };
     let feedback = format!(
-        "The target {target} cannot be changed: {error}. Name an object you have seen, with its api_version. Submit the \
-         complete answer again with submit_result."
+        "The target {target} cannot be changed: {error}. Name an object you have seen, with its api_version.{insist} {again}"
     );
     Gate::limited(spent, EXISTENCE_CORRECTIONS_MAX, feedback, problem)
 }

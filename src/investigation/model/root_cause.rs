@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::gates::{Gate, Gates};
 use super::{Course, Model, NoAnswer, stopped};
+use crate::domain::ResourceRef;
 use crate::investigation::answer::{self, RcaAnswer};
 use crate::investigation::conversation::{Conversation, Said, Stop};
 use crate::investigation::ledger::ReadToolResult;
@@ -18,9 +19,13 @@ impl Model<'_> {
     /// Runs the conversation until the answer passes every gate, or until it cannot get better.
     pub(super) async fn find_cause(&self, course: &mut Course) -> Result<(), NoAnswer> {
         let config = &self.parts.config;
-        let prompts = [prompts::rca_system(config), prompts::rca_user(self.incident, self.guard(), &self.hypotheses())];
+        let answering = self.setting.answering();
+        let prompts = [
+            prompts::rca_system(config, answering),
+            prompts::rca_user(self.incident, self.guard(), &self.hypotheses(), answering),
+        ];
         let paging: Arc<dyn Tool> = Arc::new(ReadToolResult::new(Arc::clone(self.setting.ledger)));
-        let tools = self.parts.tools.clone().with(resource_context::tools(&self.context)).with([paging]);
+        let tools = self.parts.tools.clone().with(resource_context::tools(&self.tool_context)).with([paging]);
         let submit = vec![submit::rca_tool()];
         let mut conversation =
             Conversation::new(self.setting, Phase::Rca, self.limits(config.rca), tools, submit, prompts);
@@ -38,12 +43,21 @@ impl Model<'_> {
         ended
     }
 
-    /// The analyser's best related findings in one line each.
+    /// The analyser's best related findings in one line each; none about namespaces the tools may not read.
     fn hypotheses(&self) -> Vec<String> {
         if !self.parts.config.analyser_hypotheses {
             return Vec::new();
         }
-        let related = self.diagnosis.findings.iter().filter(|ranked| ranked.is_related).take(HYPOTHESES_MAX);
+        let shown = |place: &ResourceRef| {
+            let namespace = place.namespace.as_deref();
+            namespace.is_none_or(|namespace| self.parts.config.namespaces.permits(namespace))
+        };
+        let related = self
+            .diagnosis
+            .findings
+            .iter()
+            .filter(|ranked| ranked.is_related && shown(&ranked.finding.target) && shown(&ranked.finding.subject));
+        let related = related.take(HYPOTHESES_MAX);
         related
             .map(|ranked| {
                 let finding = &ranked.finding;

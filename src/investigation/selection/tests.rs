@@ -77,3 +77,20 @@ async fn no_action_type_or_an_unknown_one_means_no_workflow() {
         assert!(selection.selected.is_none() && matches!(selection.facts(), WorkflowFacts::None));
     }
 }
+
+#[tokio::test]
+async fn what_failed_in_the_previous_attempt_is_not_chosen_again() {
+    let hints = json!({"CONTAINER_NAME": "web", "MEMORY_LIMIT_NEW": "1Gi"});
+    let finding = finding(Some("IncreaseMemoryLimits"), deployment(), hints.clone());
+    let tried = choose_for(&finding).await.selected.unwrap();
+    let mut incident = crate::analyser::testing::incident(deployment());
+    let previous = recovery::tests::failed(&tried.workflow_id, &hints);
+    let recovery = crate::domain::Recovery { attempt_number: Some(1), previous_execution: Some(previous) };
+    incident.recovery = Some(Box::new(recovery));
+    let catalogue = DirectoryCatalogue::built_in();
+    let selection = select(&catalogue, &incident, &finding, 0.9, Timestamp::UNIX_EPOCH).await;
+    assert!(selection.selected.is_none(), "{selection:?}");
+    let WorkflowFacts::Exhausted { reason, attempts } = selection.facts() else { panic!("{selection:?}") };
+    assert_eq!(reason, ReviewReason::NoMatchingWorkflows);
+    assert!(attempts[0].errors[0].contains("already failed in the previous attempt"), "{attempts:?}");
+}

@@ -22,8 +22,20 @@ async fn id_of(view: &CatalogueView, name: &str) -> String {
 }
 
 async fn tried(view: &CatalogueView, id: &str, parameters: Value, bundle: Option<&str>) -> Verdict {
+    tried_after(view, id, parameters, bundle, None).await
+}
+
+async fn tried_after(
+    view: &CatalogueView,
+    id: &str,
+    parameters: Value,
+    bundle: Option<&str>,
+    previous: Option<&PreviousExecution>,
+) -> Verdict {
     let submission = Submission { workflow_id: id, parameters: parameters.as_object().unwrap(), bundle };
-    validate(view, submission, &deployment(), &BTreeSet::from(["RestartWorkload".to_owned()])).await
+    let avoided = BTreeSet::from(["RestartWorkload".to_owned()]);
+    let rules = Rules { target: &deployment(), avoided: &avoided, previous, recreate: None };
+    validate(view, submission, rules).await
 }
 
 fn broken(verdict: Verdict) -> (Vec<Rule>, ReviewReason, Vec<String>) {
@@ -87,7 +99,7 @@ async fn feedback_names_errors_schema_and_what_was_seen() {
     let Verdict::Invalid(invalid) = tried(&view, &memory, json!({"MEMORY_LIMIT_NEW": "lots"}), None).await else {
         panic!()
     };
-    let text = feedback(&invalid, 1, 3, &view.seen(), true);
+    let text = feedback(&invalid, 1, 3, &view.seen(), true, "Again.");
     for part in
         ["Validation 1 of 3", "CONTAINER_NAME: required", "\"lots\" does not match", "exactly what was rejected"]
     {
@@ -95,5 +107,38 @@ async fn feedback_names_errors_schema_and_what_was_seen() {
     }
     assert!(!text.contains("TARGET_RESOURCE_") && !text.contains("The catalogue named"), "{text}");
     let Verdict::Invalid(unknown) = tried(&view, UNKNOWN_ID, json!({}), None).await else { panic!() };
-    assert!(feedback(&unknown, 2, 3, &view.seen(), false).contains("increase-memory-limits"));
+    assert!(feedback(&unknown, 2, 3, &view.seen(), false, "Again.").contains("increase-memory-limits"));
+}
+
+#[tokio::test]
+async fn what_failed_in_the_previous_attempt_is_refused_and_other_parameters_are_not() {
+    let view = view();
+    let memory = id_of(&view, "increase-memory-limits").await;
+    let with = |limit: &str| json!({"CONTAINER_NAME": "web", "MEMORY_LIMIT_NEW": limit});
+    let previous = recovery::tests::failed(&memory, &with("512Mi"));
+    let again = tried_after(&view, &memory, with("512Mi"), None, Some(&previous)).await;
+    let (rules, reason, errors) = broken(again);
+    assert_eq!((rules.as_slice(), reason), ([Rule::FailedBefore].as_slice(), ReviewReason::NoMatchingWorkflows));
+    assert!(errors[0].contains("already failed in the previous attempt"), "{errors:?}");
+    let higher = tried_after(&view, &memory, with("1Gi"), None, Some(&previous)).await;
+    assert!(matches!(higher, Verdict::Valid(_)), "{higher:?}");
+}
+
+#[tokio::test]
+async fn for_a_deleted_target_only_the_listed_action_types_count() {
+    let view = view();
+    let id = id_of(&view, "rollback-workload").await;
+    let (target, avoided, none) = (deployment(), BTreeSet::new(), Map::new());
+    let submission = Submission { workflow_id: &id, parameters: &none, bundle: None };
+    for (listed, is_valid) in [("RollbackDeployment", true), ("Rollback", false)] {
+        let allowed = [listed.to_owned()];
+        let rules = Rules { target: &target, avoided: &avoided, previous: None, recreate: Some(&allowed) };
+        let verdict = validate(&view, submission, rules).await;
+        assert_eq!(matches!(verdict, Verdict::Valid(_)), is_valid, "{verdict:?}");
+        if !is_valid {
+            let (rules, reason, errors) = broken(verdict);
+            assert_eq!((rules.as_slice(), reason), ([Rule::Deleted].as_slice(), ReviewReason::RcaIncomplete));
+            assert!(errors[0].contains("was deleted"), "{errors:?}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What reads like an instruction to a model.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::{Regex, RegexSet};
@@ -116,14 +117,25 @@ static SET: LazyLock<Option<RegexSet>> =
 static COMPILED: LazyLock<Vec<Option<Regex>>> =
     LazyLock::new(|| PATTERNS.iter().map(|(_, pattern)| Regex::new(pattern).ok()).collect());
 
-/// The first passage of each kind that reads like an instruction. They are marked, not judged.
-pub fn suspicions(text: &str) -> Vec<Suspicion> {
-    let matched: Vec<usize> = match SET.as_ref() {
+/// Every passage that reads like an instruction, in no order.
+pub(super) fn places(text: &str) -> Vec<Range<usize>> {
+    let matched = matched(text);
+    let compiled = matched.into_iter().filter_map(|pattern| COMPILED.get(pattern)?.as_ref());
+    compiled.flat_map(|regex| regex.find_iter(text).map(|passage| passage.range())).collect()
+}
+
+/// Patterns that occur.
+fn matched(text: &str) -> Vec<usize> {
+    match SET.as_ref() {
         Some(set) => set.matches(text).into_iter().collect(),
         None => (0..PATTERNS.len()).collect(),
-    };
+    }
+}
+
+/// The first passage of each kind that reads like an instruction. They are marked, not judged.
+pub fn suspicions(text: &str) -> Vec<Suspicion> {
     let mut found: Vec<Suspicion> = Vec::new();
-    for pattern in matched {
+    for pattern in matched(text) {
         let (Some((kind, _)), Some(Some(regex))) = (PATTERNS.get(pattern), COMPILED.get(pattern)) else { continue };
         if found.iter().any(|suspicion| suspicion.kind == *kind) {
             continue;
