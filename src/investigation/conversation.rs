@@ -106,6 +106,8 @@ struct Spent {
     format_corrections: u32,
     empty_in_a_row: u32,
     truncations: u32,
+    /// Ceiling of the next answers, once one was cut off.
+    output_tokens_max: Option<u32>,
     refusals: u32,
 }
 
@@ -219,7 +221,7 @@ impl<'a> Conversation<'a> {
                 messages: &self.messages,
                 tools: &tools,
                 tool_choice: choice,
-                output_tokens_max: self.output_tokens_max(),
+                output_tokens_max: self.spent.output_tokens_max,
             };
             let journal = self.setting.journal;
             let newest = self.messages.last().map(text_of).unwrap_or_default();
@@ -277,25 +279,19 @@ impl<'a> Conversation<'a> {
         (self.submit.clone(), choice)
     }
 
-    /// Raised once after a truncated answer (investigation §2.2).
-    fn output_tokens_max(&self) -> Option<u32> {
-        const RAISED: u32 = 16_384;
-        (self.spent.truncations > 0).then_some(RAISED)
-    }
-
     /// Sorts a reply (investigation §2.3 step 5): an answer, or something after which the conversation goes on.
     async fn take<T>(
         &mut self,
         reply: ChatReply,
         read: &impl Fn(&Said) -> Result<T, String>,
     ) -> Result<Option<T>, Stop> {
-        let ChatReply { message, finish, .. } = reply;
+        let ChatReply { message, finish, usage, .. } = reply;
         let is_empty = message.text.trim().is_empty() && message.tool_calls.is_empty();
         if !is_empty {
             self.spent.empty_in_a_row = 0;
         }
         match finish {
-            FinishReason::Length => self.truncated(message).map(|()| None),
+            FinishReason::Length => self.truncated(message, usage.completion_tokens).map(|()| None),
             FinishReason::Refusal => self.refused(message).map(|()| None),
             _ if !message.tool_calls.is_empty() => self.called(message, read).await,
             _ if is_empty => self.empty().map(|()| None),
@@ -303,8 +299,15 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn truncated(&mut self, message: AssistantMessage) -> Result<(), Stop> {
+    /// Asks once more, with room for twice the answer (investigation §2.2).
+    fn truncated(&mut self, message: AssistantMessage, tokens: u64) -> Result<(), Stop> {
+        const RAISED_MAX: u32 = 16_384;
+        const RAISED_UNKNOWN: u32 = 8_192;
         self.spent.truncations += 1;
+        self.spent.output_tokens_max = Some(match u32::try_from(tokens.saturating_mul(2)).unwrap_or(RAISED_MAX) {
+            0 => RAISED_UNKNOWN,
+            twice => twice.min(RAISED_MAX),
+        });
         if self.spent.truncations > 1 {
             return Err(Stop::Unreadable("the model's answer was cut off by its output limit twice".to_owned()));
         }
