@@ -157,6 +157,15 @@ impl<'a> Conversation<'a> {
         self.concluding.is_some()
     }
 
+    /// What the model wrote last, apart from its calls.
+    pub(super) fn last_text(&self) -> &str {
+        let said = self.messages.iter().rev().find_map(|message| match message {
+            Message::Assistant(said) => Some(said.text.trim()),
+            _ => None,
+        });
+        said.unwrap_or_default()
+    }
+
     /// Appends feedback to the answer just given; the next [`Self::answer`] takes it up.
     pub(super) fn correct(&mut self, feedback: impl Into<String>) {
         self.push(Message::User(feedback.into()));
