@@ -112,8 +112,9 @@ impl Investigator {
             (Err(NoAnswer::Provider(error)), _) => StandIn {
                 reason: ReviewReason::InvestigationInconclusive,
                 because: format!("The model did not answer ({error}); the built-in analyser's finding stands in"),
+                wrote: String::new(),
             },
-            (Err(NoAnswer::Nothing { reason, because }), _) => StandIn { reason, because },
+            (Err(NoAnswer::Nothing { reason, because, wrote }), _) => StandIn { reason, because, wrote },
         };
         tracing::warn!(
             event = "analyser_stands_in",

@@ -21,6 +21,8 @@ pub(super) struct StandIn {
     pub(super) reason: ReviewReason,
     /// One sentence for people.
     pub(super) because: String,
+    /// What the model wrote instead of an answer; kept for people (investigation §1.5.2).
+    pub(super) wrote: String,
 }
 
 /// Applies the decision table to the analyser's best finding and the workflow chosen for it.
@@ -49,7 +51,7 @@ pub(super) fn conclude(
     };
     Investigation {
         incident_id: incident.incident_id.clone(),
-        analysis: analysis(diagnosis, &root_cause.summary),
+        analysis: analysis(diagnosis, &root_cause.summary, stand_in.as_ref()),
         root_cause,
         selected_workflow,
         confidence: two_decimals(diagnosis.confidence.max(decision.confidence_min)),
@@ -125,10 +127,19 @@ fn factor(evidence: &Evidence) -> String {
     if kept.len() < line.len() { format!("{kept}…") } else { kept }
 }
 
-/// The cause, then what else was seen: the next related findings in one line each.
-fn analysis(diagnosis: &Diagnosis, summary: &str) -> String {
+/// The cause, what else was seen (the next related findings in one line each), what a model left unfinished.
+fn analysis(diagnosis: &Diagnosis, summary: &str, stand_in: Option<&StandIn>) -> String {
     const OTHERS_MAX: usize = 3;
+    const WROTE_CHARS_MAX: usize = 4_000;
     let others = diagnosis.findings.iter().skip(1).filter(|ranked| ranked.is_related).take(OTHERS_MAX);
     let others: Vec<&str> = others.map(|ranked| ranked.finding.summary.as_str()).collect();
-    if others.is_empty() { summary.to_owned() } else { format!("{summary}\n\nAlso seen: {}", others.join(" ")) }
+    let mut text = summary.to_owned();
+    if !others.is_empty() {
+        text.push_str(&format!("\n\nAlso seen: {}", others.join(" ")));
+    }
+    if let Some(wrote) = stand_in.map(|stand_in| stand_in.wrote.as_str()).filter(|wrote| !wrote.is_empty()) {
+        let kept: String = wrote.chars().take(WROTE_CHARS_MAX).collect();
+        text.push_str(&format!("\n\nThe model wrote: {kept}"));
+    }
+    text
 }

@@ -119,6 +119,8 @@ struct Spent {
     format_corrections: u32,
     empty_in_a_row: u32,
     truncations: u32,
+    /// Ceiling of the next answers, once one was cut off.
+    output_tokens_max: Option<u32>,
     refusals: u32,
 }
 
@@ -160,6 +162,15 @@ impl<'a> Conversation<'a> {
     /// True when a budget has run out: no correction can be answered any more.
     pub(super) fn is_over(&self) -> bool {
         self.concluding.is_some()
+    }
+
+    /// What the model wrote last, apart from its calls.
+    pub(super) fn last_text(&self) -> &str {
+        let said = self.messages.iter().rev().find_map(|message| match message {
+            Message::Assistant(said) => Some(said.text.trim()),
+            _ => None,
+        });
+        said.unwrap_or_default()
     }
 
     /// Appends feedback to the answer just given; the next [`Self::answer`] takes it up.
@@ -225,7 +236,7 @@ impl<'a> Conversation<'a> {
                 messages: &self.messages,
                 tools: &tools,
                 tool_choice: choice,
-                output_tokens_max: self.output_tokens_max(),
+                output_tokens_max: self.spent.output_tokens_max,
             };
             let journal = self.setting.journal;
             let newest = self.messages.last().map(text_of).unwrap_or_default();
@@ -293,12 +304,6 @@ impl<'a> Conversation<'a> {
             _ => ToolChoice::Required,
         };
         (self.submit.clone(), choice)
-    }
-
-    /// Raised once after a truncated answer (investigation §2.2).
-    fn output_tokens_max(&self) -> Option<u32> {
-        const RAISED: u32 = 16_384;
-        (self.spent.truncations > 0).then_some(RAISED)
     }
 
     fn push(&mut self, message: Message) {

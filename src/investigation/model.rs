@@ -52,8 +52,8 @@ pub(super) enum NoAnswer {
     Cancelled,
     /// The provider failed.
     Provider(LlmError),
-    /// The model gave no usable root cause: the reason and the cause in plain words.
-    Nothing { reason: ReviewReason, because: String },
+    /// The model gave no usable root cause: the reason, the cause in plain words, and what it last wrote, if anything.
+    Nothing { reason: ReviewReason, because: String, wrote: String },
 }
 
 /// What was learnt so far.

@@ -11,7 +11,7 @@ pub struct ChatRequest<'a> {
     /// Offered tools in a fixed order: the order is part of the cacheable prefix.
     pub tools: &'a [ToolDefinition],
     pub tool_choice: ToolChoice,
-    /// Ceiling of the answer in tokens; `None` = the provider's own.
+    /// Ceiling of the answer in tokens. The configured one counts where it is higher, or where this is `None`.
     pub output_tokens_max: Option<u32>,
 }
 

@@ -207,7 +207,7 @@ impl Llm {
     /// The last failure, classified.
     pub async fn chat(&self, request: &ChatRequest<'_>) -> Result<ChatReply, LlmError> {
         let request = &ChatRequest {
-            output_tokens_max: request.output_tokens_max.or(Some(self.output_tokens_max)),
+            output_tokens_max: request.output_tokens_max.max(Some(self.output_tokens_max)),
             ..request.clone()
         };
         let (mut retries, mut drops, mut key_reread) = (0, 0, false);

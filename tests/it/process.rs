@@ -91,13 +91,13 @@ impl Drop for Service {
 }
 
 /// A caller that knows the generated token.
-struct Caller {
+pub(crate) struct Caller {
     client: reqwest::Client,
     token: String,
 }
 
 impl Caller {
-    fn of(state: &Path) -> Self {
+    pub(crate) fn of(state: &Path) -> Self {
         let file = std::fs::read_to_string(state.join("tokens")).unwrap();
         let line = file.lines().find(|line| !line.starts_with('#')).unwrap();
         let token = line.split_once(':').unwrap().1.to_owned();
@@ -115,7 +115,7 @@ impl Caller {
         (status, serde_json::from_str(&text).unwrap())
     }
 
-    async fn submit(&self, service: &Service, incident: &str) -> String {
+    pub(crate) async fn submit(&self, service: &Service, incident: &str) -> String {
         self.post(service, std::fs::read(root().join(incident)).unwrap()).await
     }
 
@@ -128,7 +128,7 @@ impl Caller {
         accepted["session_id"].as_str().unwrap().to_owned()
     }
 
-    async fn result(&self, service: &Service, session: &str) -> Value {
+    pub(crate) async fn result(&self, service: &Service, session: &str) -> Value {
         let path = format!("/api/v1/incident/session/{session}");
         for _ in 0..600 {
             let (status, record) = self.json(service, &path).await;

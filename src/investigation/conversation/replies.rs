@@ -11,13 +11,13 @@ impl Conversation<'_> {
         reply: ChatReply,
         read: &impl Fn(&Said) -> Result<T, String>,
     ) -> Result<Option<T>, Stop> {
-        let ChatReply { message, finish, .. } = reply;
+        let ChatReply { message, finish, usage, .. } = reply;
         let is_empty = message.text.trim().is_empty() && message.tool_calls.is_empty();
         if !is_empty {
             self.spent.empty_in_a_row = 0;
         }
         match finish {
-            FinishReason::Length => self.truncated(message).map(|()| None),
+            FinishReason::Length => self.truncated(message, usage.completion_tokens).map(|()| None),
             FinishReason::Refusal => self.refused(message).map(|()| None),
             _ if !message.tool_calls.is_empty() => self.called(message, read).await,
             _ if is_empty => self.empty().map(|()| None),
@@ -25,8 +25,15 @@ impl Conversation<'_> {
         }
     }
 
-    fn truncated(&mut self, message: AssistantMessage) -> Result<(), Stop> {
+    /// Asks once more, with room for twice the answer (investigation §2.2).
+    fn truncated(&mut self, message: AssistantMessage, tokens: u64) -> Result<(), Stop> {
+        const RAISED_MAX: u32 = 16_384;
+        const RAISED_UNKNOWN: u32 = 8_192;
         self.spent.truncations += 1;
+        self.spent.output_tokens_max = Some(match u32::try_from(tokens.saturating_mul(2)).unwrap_or(RAISED_MAX) {
+            0 => RAISED_UNKNOWN,
+            twice => twice.min(RAISED_MAX),
+        });
         if self.spent.truncations > 1 {
             return Err(Stop::Unreadable("the model's answer was cut off by its output limit twice".to_owned()));
         }

@@ -110,6 +110,8 @@ impl Model<'_> {
             let next = match &answer.choice {
                 Choice::NoWorkflow(none) => {
                     course.outcome = answer.stated.outcome;
+                    // It answers the last correction: the choice that failed is withdrawn (investigation §6.3).
+                    course.exhausted = None;
                     course.excluded.extend(none.considered.iter().map(|one| ExcludedWorkflow {
                         workflow_name: name_of(view, &one.workflow_id),
                         reasons: vec![one.reason.clone()],

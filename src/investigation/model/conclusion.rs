@@ -235,7 +235,8 @@ fn alternative(one: &AlternativeChoice) -> AlternativeWorkflow {
     AlternativeWorkflow {
         workflow_id: one.workflow_id.clone(),
         workflow_name: one.workflow_id.clone(),
-        execution_bundle: one.execution_bundle.clone(),
+        // Bundles are the catalogue's business; a person looks the workflow up there.
+        execution_bundle: None,
         confidence: one.confidence,
         rationale: one.rationale.clone(),
     }

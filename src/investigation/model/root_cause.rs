@@ -35,7 +35,7 @@ impl Model<'_> {
                 course.rca = answer;
                 self.pass_gates(&mut conversation, course).await
             }
-            Err(stop) => Err(nothing(&stop)),
+            Err(stop) => Err(nothing(&stop, conversation.last_text())),
         };
         self.journal.metrics().phase_turns(Phase::Rca, conversation.turns());
         let outcome = if ended.is_ok() { PhaseOutcome::Success } else { PhaseOutcome::Error };
@@ -118,12 +118,12 @@ fn kept_confidence(mut answer: RcaAnswer, before: &RcaAnswer) -> RcaAnswer {
     answer
 }
 
-fn nothing(stop: &Stop) -> NoAnswer {
+fn nothing(stop: &Stop, wrote: &str) -> NoAnswer {
     match stop {
         Stop::Cancelled => NoAnswer::Cancelled,
         Stop::Provider(error) => NoAnswer::Provider(error.clone()),
         stop => match stopped(stop, "a root cause was found") {
-            Some((reason, because)) => NoAnswer::Nothing { reason, because },
+            Some((reason, because)) => NoAnswer::Nothing { reason, because, wrote: wrote.to_owned() },
             None => NoAnswer::Cancelled,
         },
     }

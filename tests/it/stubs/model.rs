@@ -38,6 +38,8 @@ pub(crate) struct Expected {
     misses: Vec<String>,
     /// Texts in the last message.
     last: Vec<String>,
+    /// Texts not in the last message.
+    last_misses: Vec<String>,
     /// Texts in the messages since the last assistant message, in this order.
     results: Vec<String>,
     /// `tool_choice`: `auto`, `required` or a tool's name.
@@ -46,6 +48,8 @@ pub(crate) struct Expected {
     without: Vec<String>,
     /// How many messages there are.
     messages: Option<usize>,
+    /// JSON pointer into the body → the value that must stand there.
+    has: BTreeMap<String, Value>,
 }
 
 /// What the provider answers.
@@ -103,6 +107,8 @@ struct Played {
     requests: Vec<Value>,
     keys: Vec<String>,
     complaints: Vec<String>,
+    /// Requests whose asker left before the answer.
+    abandoned: usize,
 }
 
 /// The server; stops when dropped.
@@ -150,6 +156,11 @@ impl Model {
         self.played.lock().unwrap().keys.clone()
     }
 
+    /// How many requests were given up before they were answered.
+    pub(crate) fn abandoned(&self) -> usize {
+        self.played.lock().unwrap().abandoned
+    }
+
     /// What did not go by the script, steps that were never reached included.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let played = self.played.lock().unwrap();
@@ -173,7 +184,9 @@ async fn answer(State(played): State<Arc<Mutex<Played>>>, headers: HeaderMap, bo
         let text = reply.raw.clone().unwrap_or_else(|| completion(&reply, number, &played).to_string());
         (reply, text)
     };
+    let mut waiting = Waiting { played, is_over: false };
     tokio::time::sleep(Duration::from_millis(reply.delay_ms)).await;
+    waiting.is_over = true;
     let mut response = Response::builder().status(reply.status.unwrap_or(200));
     for (name, value) in &reply.headers {
         response = response.header(name, value);
@@ -183,6 +196,20 @@ async fn answer(State(played): State<Arc<Mutex<Played>>>, headers: HeaderMap, bo
     }
     let body = if reply.cut { half(&text) } else { Body::from(text) };
     response.body(body).unwrap()
+}
+
+/// Notices that the asker leaves: the server drops the answer in the making then.
+struct Waiting {
+    played: Arc<Mutex<Played>>,
+    is_over: bool,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.played.lock().unwrap().abandoned += 1;
+        }
+    }
 }
 
 /// The first half, then the connection breaks.
@@ -342,6 +369,9 @@ impl Expected {
         for text in &self.last {
             demand(last.contains(text), format!("{text:?} is not in the last message"));
         }
+        for text in &self.last_misses {
+            demand(!last.contains(text), format!("{text:?} is in the last message"));
+        }
         let messages = request["messages"].as_array().cloned().unwrap_or_default();
         let since = messages.iter().rposition(|message| message["role"] == "assistant").map_or(0, |at| at + 1);
         let mut results = texts.iter().skip(since).filter(|text| !text.is_empty());
@@ -354,6 +384,10 @@ impl Expected {
         }
         for member in &self.without {
             demand(request.get(member).is_none(), format!("{member} is sent"));
+        }
+        for (pointer, value) in &self.has {
+            let given = request.pointer(pointer);
+            demand(given == Some(value), format!("{pointer} is {given:?}, not {value}"));
         }
         if let Some(count) = self.messages {
             demand(messages.len() == count, format!("{} messages, not {count}", messages.len()));

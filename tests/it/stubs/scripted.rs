@@ -17,6 +17,8 @@ use tokio::net::TcpListener;
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     Json(Value),
+    /// After so many milliseconds.
+    Late(u64, Value),
     Status(u16, String),
     Redirect(String),
     /// Headers and a first piece, then the connection breaks.
@@ -104,6 +106,10 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> R
     match reply {
         None => StatusCode::NOT_FOUND.into_response(),
         Some(Reply::Json(value)) => (json, value.to_string()).into_response(),
+        Some(Reply::Late(delay_ms, value)) => {
+            tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
+            (json, value.to_string()).into_response()
+        }
         Some(Reply::Status(status, text)) => (StatusCode::from_u16(status).unwrap(), text).into_response(),
         Some(Reply::Redirect(to)) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
         Some(Reply::CutOff) => {
