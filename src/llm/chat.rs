@@ -92,7 +92,7 @@ impl FinishReason {
     }
 }
 
-/// Tokens of one call; sums over a conversation with `+=`.
+/// Tokens of one call; sums over a conversation with `+=`, which never overflows: the numbers are the provider's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     pub prompt_tokens: u64,
@@ -104,9 +104,23 @@ pub struct Usage {
 
 impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
-        self.prompt_tokens += other.prompt_tokens;
-        self.cached_tokens += other.cached_tokens;
-        self.completion_tokens += other.completion_tokens;
-        self.reasoning_tokens += other.reasoning_tokens;
+        self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
+        self.cached_tokens = self.cached_tokens.saturating_add(other.cached_tokens);
+        self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
+        self.reasoning_tokens = self.reasoning_tokens.saturating_add(other.reasoning_tokens);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_a_lying_provider_do_not_overflow() {
+        let most =
+            Usage { prompt_tokens: u64::MAX, cached_tokens: 1, completion_tokens: u64::MAX, reasoning_tokens: 0 };
+        let mut sum = most;
+        sum += most;
+        assert_eq!(sum, Usage { cached_tokens: 2, ..most });
     }
 }
