@@ -24,6 +24,7 @@ use crate::redaction::injection::Fence;
 use crate::telemetry::metrics::Phase;
 use crate::tools::ToolSet;
 use calls::Made;
+use fitting::Fitting;
 
 /// What a phase may spend (investigation §1.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,11 +104,16 @@ pub(super) struct Conversation<'a> {
 struct Spent {
     turns: u32,
     tool_calls: u32,
+    /// Calls of tools that do not count.
+    free_calls: u32,
     format_corrections: u32,
     empty_in_a_row: u32,
     truncations: u32,
     refusals: u32,
 }
+
+/// Calls of one message that are looked at. More is no plan.
+const CALLS_A_MESSAGE_MAX: usize = 64;
 
 /// Feedback the loop itself appends. Words are the model's to read; the conversation's own files of `prompts` hold the
 /// rest.
@@ -210,15 +216,15 @@ impl<'a> Conversation<'a> {
 
     /// One call of the model. `None` when the time to conclude came while it was thinking.
     async fn ask(&mut self, is_last: bool) -> Result<Option<ChatReply>, Stop> {
-        let mut limit = self.limits.window_tokens * fitting::FILL_MAX_PERCENT / 100;
+        let mut percent = fitting::FILL_MAX_PERCENT;
         let mut was_too_long = false;
+        let (tools, choice) = self.offer(is_last);
         loop {
-            self.fit(limit)?;
-            let (tools, choice) = self.offer(is_last);
+            let chars_sent = self.fit(percent, &tools)?;
             let request = ChatRequest {
                 messages: &self.messages,
                 tools: &tools,
-                tool_choice: choice,
+                tool_choice: choice.clone(),
                 output_tokens_max: self.output_tokens_max(),
             };
             let journal = self.setting.journal;
@@ -240,7 +246,7 @@ impl<'a> Conversation<'a> {
             match answered {
                 Ok(Ok(reply)) => {
                     self.spent.turns += 1;
-                    self.gauge.learn(&self.messages, reply.usage.prompt_tokens);
+                    self.gauge.learn(chars_sent, reply.usage.prompt_tokens);
                     journal.model_answered(&turn, &reply).await;
                     return Ok(Some(reply));
                 }
@@ -250,7 +256,7 @@ impl<'a> Conversation<'a> {
                         return Err(Stop::Provider(error));
                     }
                     was_too_long = true;
-                    limit = self.limits.window_tokens * fitting::FILL_AFTER_REFUSAL_PERCENT / 100;
+                    percent = fitting::FILL_AFTER_REFUSAL_PERCENT;
                     self.gauge.distrust();
                 }
                 Err(_) => {
@@ -261,6 +267,21 @@ impl<'a> Conversation<'a> {
                 }
             }
         }
+    }
+
+    /// Makes request and answer fit into this share of the window; the characters that are sent.
+    fn fit(&mut self, percent: usize, tools: &[ToolDefinition]) -> Result<usize, Stop> {
+        let room = self.limits.window_tokens * percent / 100;
+        let reserved = self.output_tokens_max().unwrap_or(self.setting.llm.output_tokens_max());
+        let tokens = room.saturating_sub(usize::try_from(reserved).unwrap_or(usize::MAX));
+        let around = fitting::size_of_tools(tools);
+        let chars_max = self.gauge.chars(tokens).checked_sub(around).ok_or(Stop::TooLong)?;
+        let fence = self.setting.fence;
+        let mut fitting = Fitting { messages: &mut self.messages, results: &mut self.results, fence };
+        if !fitting.fit(chars_max) {
+            return Err(Stop::TooLong);
+        }
+        Ok(fitting::size_of_messages(&self.messages) + around)
     }
 
     /// The tools of this turn: everything, or only the ways to submit.
@@ -277,10 +298,11 @@ impl<'a> Conversation<'a> {
         (self.submit.clone(), choice)
     }
 
-    /// Raised once after a truncated answer (investigation §2.2).
+    /// Raised once after a truncated answer (investigation §2.2), as far as the window allows.
     fn output_tokens_max(&self) -> Option<u32> {
         const RAISED: u32 = 16_384;
-        (self.spent.truncations > 0).then_some(RAISED)
+        let half = u32::try_from(self.limits.window_tokens / 2).unwrap_or(u32::MAX);
+        (self.spent.truncations > 0).then_some(RAISED.min(half))
     }
 
     /// Sorts a reply (investigation §2.3 step 5): an answer, or something after which the conversation goes on.
@@ -350,14 +372,21 @@ impl<'a> Conversation<'a> {
     /// Calls: the first readable submission wins and its siblings are not run; without one, all are run.
     async fn called<T>(
         &mut self,
-        message: AssistantMessage,
+        mut message: AssistantMessage,
         read: &impl Fn(&Said) -> Result<T, String>,
     ) -> Result<Option<T>, Stop> {
+        let ignored = message.tool_calls.len().saturating_sub(CALLS_A_MESSAGE_MAX);
+        message.tool_calls.truncate(CALLS_A_MESSAGE_MAX);
         let calls = message.tool_calls.clone();
         let submissions: Vec<&ToolCall> = calls.iter().filter(|call| self.is_submit(&call.name)).collect();
         if submissions.is_empty() {
             self.push(Message::Assistant(message));
             self.run_calls(&calls).await?;
+            if ignored > 0 {
+                self.push(Message::User(format!(
+                    "{ignored} more calls were ignored: {CALLS_A_MESSAGE_MAX} at once at most."
+                )));
+            }
             return Ok(None);
         }
         let mut first_problem = None;
@@ -380,7 +409,7 @@ impl<'a> Conversation<'a> {
                 (Some(_), _) | (None, false) => "status=skipped: not run, because an answer was submitted with it",
                 (None, true) => "status=error: the answer could not be read",
             };
-            let content = format!("tool={} {told}", call.name);
+            let content = format!("tool={} {told}", calls::shown(&call.name));
             self.push(Message::ToolResult { call_id: call.id.clone(), content });
         }
         match (accepted, first_problem) {

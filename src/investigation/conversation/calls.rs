@@ -1,6 +1,7 @@
 //! Running the tools a model asks for (investigation §2.7): checked against budget, schema and what was asked before;
 //! run side by side; redacted before anything else; answered in the order of the request.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::fitting::ResultMark;
 use super::{Conversation, Setting, Stop};
 use crate::investigation::journal::ToolCallRecord;
 use crate::llm::{Message, ToolCall};
+use crate::redaction::{Redactor, injection};
 use crate::telemetry::metrics;
 use crate::tools::arguments::{self, Checked};
 use crate::tools::{Content, Invocation, Tool, ToolOutput, ToolStatus, reduce};
@@ -20,6 +22,11 @@ use crate::tools::{Content, Invocation, Tool, ToolOutput, ToolStatus, reduce};
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
 /// Characters of a schema shown with an error about arguments.
 const SCHEMA_CHARS_MAX: usize = 1_500;
+/// Calls one phase may make of tools that do not count: paging is free, not endless.
+const FREE_CALLS_MAX: u32 = 100;
+/// Characters of the name of a tool that does not exist, and of a remark.
+const NAME_CHARS_MAX: usize = 80;
+const NOTE_CHARS_MAX: usize = 500;
 /// Redaction of more than this leaves the async threads, in characters.
 const INLINE_CHARS_MAX: usize = 64 * 1024;
 
@@ -82,7 +89,7 @@ impl Conversation<'_> {
         };
         for (call, outcome) in calls.iter().zip(ran) {
             let content = match outcome {
-                Err((status, text)) => format!("tool={} status={}\n{text}", call.name, status.as_str()),
+                Err((status, text)) => format!("tool={} status={}\n{text}", shown(&call.name), status.as_str()),
                 Ok(Ran { output, key }) => {
                     let mark = ResultMark {
                         message: self.messages.len(),
@@ -110,7 +117,7 @@ impl Conversation<'_> {
             self.spent.tool_calls += 1;
             let mut known: Vec<&str> = self.tools.names().collect();
             known.extend(self.submit.iter().map(|tool| tool.name.as_str()));
-            return refuse(format!("{name:?} is not available in this step; available: {}", known.join(", ")));
+            return refuse(format!("{:?} is not available in this step; available: {}", shown(name), known.join(", ")));
         };
         let own_name = tool.definition().name.clone();
         if tool.is_counted() {
@@ -125,6 +132,13 @@ impl Conversation<'_> {
             }
             *used += 1;
             self.spent.tool_calls += 1;
+        } else {
+            if self.spent.free_calls >= FREE_CALLS_MAX {
+                return refuse(format!(
+                    "{own_name} and its like were called {FREE_CALLS_MAX} times, their limit: submit"
+                ));
+            }
+            self.spent.free_calls += 1;
         }
         let schema = &tool.definition().parameters;
         let checked = arguments::parse(&call.arguments).and_then(|given| arguments::check(schema, &given));
@@ -166,6 +180,11 @@ impl Conversation<'_> {
             made.status.as_str()
         ))
     }
+}
+
+/// A name as the model gave it, in one short line.
+pub(super) fn shown(name: &str) -> String {
+    injection::field(name, NAME_CHARS_MAX)
 }
 
 /// The same text for the same arguments, whatever their order.
@@ -232,7 +251,7 @@ async fn redacted(setting: &Setting<'_>, output: ToolOutput) -> ToolOutput {
         Content::Lines { lines, .. } => lines.iter().map(String::len).sum(),
     };
     let work = move || {
-        let notes = notes.iter().map(|note| redactor.text(note).text).collect();
+        let notes = notes.iter().map(|note| redactor.text(&injection::clean(note)).text).collect();
         (clean(&redactor, content), notes)
     };
     let done = if chars <= INLINE_CHARS_MAX { Ok(work()) } else { tokio::task::spawn_blocking(work).await };
@@ -242,19 +261,43 @@ async fn redacted(setting: &Setting<'_>, output: ToolOutput) -> ToolOutput {
     }
 }
 
-fn clean(redactor: &crate::redaction::Redactor, content: Content) -> Content {
+/// First without hidden characters, then without secrets: what shows nothing must not keep a secret from being recognised,
+/// and quotes are held against what the model was shown.
+fn clean(redactor: &Redactor, content: Content) -> Content {
+    let plain = |text: &str| redactor.text(&injection::clean(text)).text;
     match content {
-        Content::Text(text) => Content::Text(redactor.text(&text).text),
+        Content::Text(text) => Content::Text(plain(&text)),
         Content::Json(mut value) => {
+            show_all(&mut value);
             redactor.value(&mut value);
             Content::Json(value)
         }
         Content::Lines { header, lines, footer, keep } => {
             // Together, because a key may span lines.
-            let text = redactor.text(&lines.join("\n")).text;
+            let text = plain(&lines.join("\n"));
             let lines = if lines.is_empty() { lines } else { text.split('\n').map(str::to_owned).collect() };
-            Content::Lines { header: redactor.text(&header).text, lines, footer: redactor.text(&footer).text, keep }
+            Content::Lines { header: plain(&header), lines, footer: plain(&footer), keep }
         }
+    }
+}
+
+/// Takes hidden characters out of every text and name.
+fn show_all(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(clean) = injection::clean(text) {
+                *text = clean;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(show_all),
+        Value::Object(members) => {
+            if members.keys().any(|name| matches!(injection::clean(name), Cow::Owned(_))) {
+                let taken = std::mem::take(members).into_iter();
+                *members = taken.map(|(name, value)| (injection::clean(&name).into_owned(), value)).collect();
+            }
+            members.values_mut().for_each(show_all);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -271,7 +314,8 @@ fn envelope(
     let mut text = format!("tool={name} status={} result_id={result_id}\n", output.status.as_str());
     for note in notes.iter().chain(&output.notes) {
         text.push_str("note: ");
-        text.push_str(note);
+        // One line each: they stand outside the delimiters.
+        text.push_str(&injection::field(note, NOTE_CHARS_MAX));
         text.push('\n');
     }
     let wrapped = setting.fence.wrap(name, &reduced.text);
