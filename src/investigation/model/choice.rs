@@ -98,6 +98,8 @@ impl Model<'_> {
             let next = match &answer.choice {
                 Choice::NoWorkflow(none) => {
                     course.outcome = answer.stated.outcome;
+                    // "None fits" answers a correction too: the validations ended, they were not used up.
+                    course.exhausted = None;
                     course.excluded.extend(none.considered.iter().map(|one| ExcludedWorkflow {
                         workflow_name: name_of(view, &one.workflow_id),
                         reasons: vec![one.reason.clone()],

@@ -234,7 +234,8 @@ fn alternative(one: &AlternativeChoice) -> AlternativeWorkflow {
     AlternativeWorkflow {
         workflow_id: one.workflow_id.clone(),
         workflow_name: one.workflow_id.clone(),
-        execution_bundle: one.execution_bundle.clone(),
+        // What may be run comes from the catalogue, never from a model.
+        execution_bundle: None,
         confidence: one.confidence,
         rationale: one.rationale.clone(),
     }
