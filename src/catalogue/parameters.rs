@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 
 /// Longest text of a value, in characters: values end up in templates.
 const VALUE_CHARS_MAX: usize = 4_096;
+/// Characters of a value repeated in an error.
+const SHOWN_CHARS_MAX: usize = 200;
 /// Longest pattern tried, in characters.
 const PATTERN_CHARS_MAX: usize = 1_024;
 /// The service sets these itself.
@@ -56,7 +58,7 @@ impl Parameter {
         }
         if !self.allowed.is_empty() && !self.allowed.iter().any(|allowed| plain(allowed) == plain(&value)) {
             let allowed: Vec<String> = self.allowed.iter().map(plain).collect();
-            return Err(format!("{}: {:?} is not one of {}", self.name, plain(&value), allowed.join(", ")));
+            return Err(format!("{}: {:?} is not one of {}", self.name, shown(&plain(&value)), allowed.join(", ")));
         }
         Ok(value)
     }
@@ -84,23 +86,40 @@ impl Parameter {
             },
             _ => Some(given.clone()),
         };
-        converted.ok_or_else(|| format!("{}: expected {}, got {given}", self.name, self.kind))
+        converted.ok_or_else(|| format!("{}: expected {}, got {}", self.name, self.kind, shown(&given.to_string())))
     }
 
     fn check_text(&self, value: &Value) -> Result<(), String> {
-        let Some(text) = value.as_str() else { return Ok(()) };
-        if text.chars().count() > VALUE_CHARS_MAX || text.chars().any(char::is_control) {
+        if plain(value).chars().count() > VALUE_CHARS_MAX || has_control(value) {
             return Err(format!("{}: longer than {VALUE_CHARS_MAX} characters, or with control characters", self.name));
         }
+        let Some(text) = value.as_str() else { return Ok(()) };
         let pattern = self.pattern.as_deref().filter(|pattern| pattern.chars().count() <= PATTERN_CHARS_MAX);
         let expression = pattern.and_then(|pattern| regex::Regex::new(pattern).ok());
         match expression {
             Some(expression) if !expression.is_match(text) => {
-                Err(format!("{}: {text:?} does not match {}", self.name, expression.as_str()))
+                Err(format!("{}: {:?} does not match {}", self.name, shown(text), expression.as_str()))
             }
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a text in the value, at any depth, has control characters.
+fn has_control(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.chars().any(char::is_control),
+        Value::Array(items) => items.iter().any(has_control),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| name.chars().any(char::is_control) || has_control(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// The beginning of a value, for an error: errors are repeated to the model and kept in the result.
+fn shown(text: &str) -> &str {
+    text.char_indices().nth(SHOWN_CHARS_MAX).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "checked to be integral and in range")]
@@ -187,10 +206,20 @@ mod tests {
             (json!({"enum": ["a", "b"]}), json!("c"), "not one of a, b"),
             (json!({"pattern": "^[0-9]+Mi$"}), json!("1Gi"), "does not match"),
             (json!({}), json!("a\nb"), "control characters"),
+            (json!({"type": "array"}), json!(["a", ["b\u{1b}"]]), "control characters"),
+            (json!({"type": "array"}), json!(["a".repeat(5_000)]), "longer than 4096"),
+            (json!({"type": "duration"}), json!({"a\u{0}": 1}), "control characters"),
         ];
         for (rule, given, expected) in cases {
             let error = parameter(rule).check(&given).unwrap_err();
             assert!(error.starts_with("SIZE: ") && error.contains(expected), "{error}");
+        }
+        for (rule, given) in [
+            (json!({"type": "integer"}), json!(["x".repeat(1 << 20)])),
+            (json!({"enum": ["a"]}), json!("x".repeat(4_000))),
+            (json!({"pattern": "^a$"}), json!("x".repeat(4_000))),
+        ] {
+            assert!(parameter(rule).check(&given).unwrap_err().len() < 400, "errors stay short");
         }
         assert_eq!(
             parameter(json!({"pattern": "("})).check(&json!("x")),

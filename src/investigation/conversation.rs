@@ -25,6 +25,7 @@ use crate::redaction::injection::{Fence, Mode};
 use crate::telemetry::metrics::Phase;
 use crate::tools::ToolSet;
 use calls::Made;
+use fitting::Fitting;
 
 /// What a phase may spend (investigation §1.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +117,8 @@ pub(super) struct Conversation<'a> {
 struct Spent {
     turns: u32,
     tool_calls: u32,
+    /// Calls of tools that do not count.
+    free_calls: u32,
     format_corrections: u32,
     empty_in_a_row: u32,
     truncations: u32,
@@ -123,6 +126,9 @@ struct Spent {
     output_tokens_max: Option<u32>,
     refusals: u32,
 }
+
+/// Calls of one message that are looked at. More is no plan.
+const CALLS_A_MESSAGE_MAX: usize = 64;
 
 /// What the loop itself appends when a budget runs out; [`Answering`] holds the other words.
 const CONCLUDE: &str = "The budget of this step is used up. Submit your answer now, with what you know; name the gaps and \
@@ -227,16 +233,16 @@ impl<'a> Conversation<'a> {
 
     /// One call of the model. `None` when the time to conclude came while it was thinking.
     async fn ask(&mut self, is_last: bool) -> Result<Option<ChatReply>, Stop> {
-        let mut limit = self.limits.window_tokens * fitting::FILL_MAX_PERCENT / 100;
+        let mut percent = fitting::FILL_MAX_PERCENT;
         let mut was_too_long = false;
+        let (tools, choice) = self.offer(is_last);
         loop {
-            self.fit(limit)?;
-            let (tools, choice) = self.offer(is_last);
+            let chars_sent = self.fit(percent, &tools)?;
             let request = ChatRequest {
                 messages: &self.messages,
                 tools: &tools,
-                tool_choice: choice,
-                output_tokens_max: self.spent.output_tokens_max,
+                tool_choice: choice.clone(),
+                output_tokens_max: self.output_tokens_max(),
             };
             let journal = self.setting.journal;
             let newest = self.messages.last().map(text_of).unwrap_or_default();
@@ -264,7 +270,7 @@ impl<'a> Conversation<'a> {
             match answered {
                 Ok(Ok(reply)) => {
                     self.spent.turns += 1;
-                    self.gauge.learn(&self.messages, reply.usage.prompt_tokens);
+                    self.gauge.learn(chars_sent, reply.usage.prompt_tokens);
                     journal.model_answered(&turn, &reply).await;
                     return Ok(Some(reply));
                 }
@@ -274,7 +280,7 @@ impl<'a> Conversation<'a> {
                         return Err(Stop::Provider(error));
                     }
                     was_too_long = true;
-                    limit = self.limits.window_tokens * fitting::FILL_AFTER_REFUSAL_PERCENT / 100;
+                    percent = fitting::FILL_AFTER_REFUSAL_PERCENT;
                     self.gauge.distrust();
                 }
                 Err(_) => {
@@ -285,6 +291,27 @@ impl<'a> Conversation<'a> {
                 }
             }
         }
+    }
+
+    /// Makes request and answer fit into this share of the window; the characters that are sent.
+    fn fit(&mut self, percent: usize, tools: &[ToolDefinition]) -> Result<usize, Stop> {
+        let room = self.limits.window_tokens * percent / 100;
+        let reserved = self.output_tokens_max().unwrap_or(self.setting.llm.output_tokens_max());
+        let tokens = room.saturating_sub(usize::try_from(reserved).unwrap_or(usize::MAX));
+        let around = fitting::size_of_tools(tools);
+        let chars_max = self.gauge.chars(tokens).checked_sub(around).ok_or(Stop::TooLong)?;
+        let fence = self.setting.fence;
+        let mut fitting = Fitting { messages: &mut self.messages, results: &mut self.results, fence };
+        if !fitting.fit(chars_max) {
+            return Err(Stop::TooLong);
+        }
+        Ok(fitting::size_of_messages(&self.messages) + around)
+    }
+
+    /// Raised once after a truncated answer, as far as the window allows.
+    fn output_tokens_max(&self) -> Option<u32> {
+        let half = u32::try_from(self.limits.window_tokens / 2).unwrap_or(u32::MAX);
+        self.spent.output_tokens_max.map(|raised| raised.min(half))
     }
 
     /// The tools of this turn: everything, or only the ways to submit. A model that answers in text is offered no way to

@@ -37,14 +37,19 @@ pub(super) struct Guard<'a> {
 }
 
 impl Guard<'_> {
+    /// Without hidden characters first: they must not keep a secret from being recognised.
+    fn plain(&self, text: &str) -> String {
+        self.redactor.text(&injection::clean(text)).text
+    }
+
     /// A fact in one line: redacted, without control characters, bounded.
     fn field(&self, text: &str) -> String {
-        injection::field(&self.redactor.text(text).text, FIELD_CHARS_MAX)
+        injection::field(&self.plain(text), FIELD_CHARS_MAX)
     }
 
     /// A name or word.
     fn name(&self, text: &str) -> String {
-        injection::field(&self.redactor.text(text).text, NAME_CHARS_MAX)
+        injection::field(&self.plain(text), NAME_CHARS_MAX)
     }
 
     /// Data between delimiters; what looks like instructions in it is marked or taken out. What the incident says is only
@@ -63,10 +68,9 @@ impl Guard<'_> {
 
     /// A text of several lines.
     fn section(&self, text: &str) -> String {
-        let redacted = self.redactor.text(text).text;
-        let clean = injection::clean(&redacted);
-        let kept: String = clean.chars().take(SECTION_CHARS_MAX).collect();
-        if kept.len() < clean.len() { format!("{kept}\n… cut") } else { kept }
+        let plain = self.plain(text);
+        let kept: String = plain.chars().take(SECTION_CHARS_MAX).collect();
+        if kept.len() < plain.len() { format!("{kept}\n… cut") } else { kept }
     }
 }
 

@@ -192,6 +192,11 @@ impl Llm {
         self.context_window_tokens
     }
 
+    /// Ceiling of an answer unless the request names another.
+    pub fn output_tokens_max(&self) -> u32 {
+        self.output_tokens_max
+    }
+
     /// Whether the provider can be reached: any answer to a request without content counts. Costs nothing.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 mod deploy;
 mod examples;
+mod fuzz;
 mod house;
 mod http_contract;
 mod kubernetes_auth;

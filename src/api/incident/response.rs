@@ -4,6 +4,7 @@
 //! http-api §5.1 and the limits of §6.5 are enforced once more, and where an investigation contradicts itself the safe
 //! reading wins (a person looks, nothing runs).
 
+mod readable;
 mod root_cause;
 mod workflow;
 
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::domain::{Investigation, RequestShape, ReviewReason};
+use readable::readable;
 
 /// Warning texts that consumers search for (http-api §5.4).
 const NOT_ACTIONABLE: &str = "Alert not actionable — no remediation warranted";
@@ -163,7 +165,8 @@ impl IncidentResponse {
     /// [`Self::render`] with the configured severity spellings.
     pub fn render_with(investigation: &Investigation, shape: RequestShape, severities: SeverityVocabulary) -> Self {
         let settled = Settled::of(investigation);
-        let analysis = match investigation.analysis.trim() {
+        let analysis = readable(&investigation.analysis);
+        let analysis = match analysis.trim() {
             "" => "No analysis available",
             analysis => analysis,
         };
@@ -280,6 +283,7 @@ impl Settled {
 
 /// No blank ones; at least one when a person must look; the true reason when the client does not know it.
 fn warnings(mut warnings: Vec<String>, review: Option<ReviewReason>, reason: Option<HumanReviewReason>) -> Vec<String> {
+    warnings.iter_mut().for_each(|warning| *warning = readable(warning));
     warnings.retain(|warning| !warning.trim().is_empty());
     let Some(review) = review else {
         return warnings;

@@ -198,7 +198,7 @@ fn says_no_workflow(outcome: &str) -> bool {
 }
 
 fn workflow_choice(workflow: &Members, top: &Members, notes: &mut Notes) -> Result<WorkflowChoice, FormatProblem> {
-    let Some(workflow_id) = workflow.text(&["workflow_id", "id"]) else {
+    let Some(workflow_id) = workflow.name(&["workflow_id", "id"]) else {
         return Err(FormatProblem::new("selected_workflow.workflow_id is missing or blank"));
     };
     let own = workflow.get(CONFIDENCE).and_then(|value| confidence(value, &mut Notes::default()));
@@ -210,10 +210,10 @@ fn workflow_choice(workflow: &Members, top: &Members, notes: &mut Notes) -> Resu
     }
     Ok(WorkflowChoice {
         workflow_id,
-        action_type: workflow.text(&["action_type"]),
+        action_type: workflow.name(&["action_type"]),
         rationale: workflow.text(REASONING).or_else(|| top.text(REASONING)).unwrap_or_default(),
         parameters: parameters(workflow.get(&["parameters"]), notes),
-        execution_bundle: workflow.text(BUNDLE).or_else(|| top.text(BUNDLE)),
+        execution_bundle: workflow.name(BUNDLE).or_else(|| top.name(BUNDLE)),
     })
 }
 
@@ -254,12 +254,12 @@ fn alternatives(value: Option<&Value>, chosen: Option<&str>, notes: &mut Notes) 
     let given = objects(value, "workflow_id");
     let alternative = |map: &Map<String, Value>| {
         let members = Members::of(map);
-        let workflow_id = members.text(&["workflow_id", "id"]).filter(|id| !is_none(id))?;
+        let workflow_id = members.name(&["workflow_id", "id"]).filter(|id| !is_none(id))?;
         (chosen != Some(workflow_id.as_str())).then(|| AlternativeChoice {
             workflow_id,
-            execution_bundle: members.text(BUNDLE),
+            execution_bundle: members.name(BUNDLE),
             confidence: members.get(CONFIDENCE).and_then(|value| confidence(value, notes)).unwrap_or(0.0),
-            rationale: members.text(REASONING).unwrap_or_else(|| ALTERNATIVE_RATIONALE.to_owned()),
+            rationale: members.entry(REASONING).unwrap_or_else(|| ALTERNATIVE_RATIONALE.to_owned()),
         })
     };
     given.iter().filter_map(alternative).take(ALTERNATIVES_MAX).collect()
@@ -268,8 +268,8 @@ fn alternatives(value: Option<&Value>, chosen: Option<&str>, notes: &mut Notes) 
 fn considered(value: Option<&Value>) -> Vec<Considered> {
     let one = |map: &Map<String, Value>| {
         let members = Members::of(map);
-        let reason = members.text(&["reason_rejected", "reason", "rationale"]).unwrap_or_default();
-        Some(Considered { workflow_id: members.text(&["workflow_id", "id"])?, reason })
+        let reason = members.entry(&["reason_rejected", "reason", "rationale"]).unwrap_or_default();
+        Some(Considered { workflow_id: members.name(&["workflow_id", "id"])?, reason })
     };
     objects(value, "workflow_id").iter().filter_map(one).collect()
 }

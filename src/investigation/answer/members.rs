@@ -5,11 +5,18 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::literal;
+use crate::redaction::injection;
 
 /// JSON inside a JSON string inside a JSON string, and no further.
 pub(super) const UNWRAPS_MAX: usize = 2;
 /// Entries of a list that are kept.
 const LIST_ITEMS_MAX: usize = 40;
+/// Characters of one text that are kept. Consumers hold the whole result in an object of limited size.
+const TEXT_CHARS_MAX: usize = 16_000;
+/// Characters of an entry of a list, of a quote or a claim.
+const ENTRY_CHARS_MAX: usize = 2_000;
+/// Characters of a name or an identifier: no real one is longer.
+const NAME_CHARS_MAX: usize = 300;
 /// Remarks that are kept.
 const NOTES_MAX: usize = 16;
 /// Characters of the model's words inside a remark or a sentence.
@@ -86,6 +93,17 @@ impl<'m> Members<'m> {
         names.iter().filter_map(|name| self.0.get(*name)).find_map(|value| text(value))
     }
 
+    /// A text that is an entry among others.
+    pub(super) fn entry(&self, names: &[&str]) -> Option<String> {
+        self.text(names).map(|text| cut(text, ENTRY_CHARS_MAX))
+    }
+
+    /// A name or identifier: one line.
+    pub(super) fn name(&self, names: &[&str]) -> Option<String> {
+        let name = self.text(names).map(|text| injection::field(&text, NAME_CHARS_MAX));
+        name.filter(|name| !name.is_empty())
+    }
+
     pub(super) fn flag(&self, names: &[&str]) -> Option<bool> {
         self.get(names).and_then(flag)
     }
@@ -95,14 +113,23 @@ impl<'m> Members<'m> {
     }
 }
 
-/// Trimmed text that is not blank. Numbers and truth values are written out.
+/// Trimmed text that is not blank, without characters that show nothing, of bounded length. Numbers and truth values are
+/// written out.
 pub(super) fn text(value: &Value) -> Option<String> {
     let text = match value {
-        Value::String(text) => text.trim().to_owned(),
+        Value::String(text) => injection::clean(text).trim().to_owned(),
         Value::Number(_) | Value::Bool(_) => value.to_string(),
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
     };
-    (!text.is_empty()).then_some(text)
+    (!text.is_empty()).then(|| cut(text, TEXT_CHARS_MAX))
+}
+
+fn cut(mut text: String, chars_max: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(chars_max) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// Text of anything: an object with one telling member is that member, everything else is written as JSON.
@@ -111,10 +138,16 @@ fn telling(value: &Value) -> Option<String> {
         &["description", "factor", "cause", "step", "event", "text", "statement", "summary", "name"];
     match value {
         Value::Null => None,
-        Value::Object(map) => Members::of(map).text(TELLING).or_else(|| Some(value.to_string())),
-        Value::Array(_) => Some(value.to_string()),
+        Value::Object(map) => Members::of(map).text(TELLING).or_else(|| written(value)),
+        Value::Array(_) => written(value),
         _ => text(value),
     }
+    .map(|text| cut(text, ENTRY_CHARS_MAX))
+}
+
+/// Structured data as text.
+pub(super) fn written(value: &Value) -> Option<String> {
+    text(&Value::String(value.to_string()))
 }
 
 /// A list of texts. Something else than a list is a list of one.

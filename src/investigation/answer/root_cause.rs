@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::members::{Members, Notes, excerpt, object, objects, text, texts};
+use super::members::{Members, Notes, canonical, excerpt, object, objects, text, texts, written};
 use super::shapes::Candidate;
 use super::stated::{CONFIDENCE, OUTCOME, SEVERITY, Stated};
 use super::{FormatProblem, SELECTED_WORKFLOW};
@@ -97,7 +97,7 @@ pub(super) fn read(candidate: &Candidate) -> Result<RcaAnswer, FormatProblem> {
     stated.notes = notes.0;
     Ok(RcaAnswer {
         summary,
-        signal_name: inner.text(&["signal_name"]).or_else(|| top.text(&["signal_name"])),
+        signal_name: inner.name(&["signal_name"]).or_else(|| top.name(&["signal_name"])),
         contributing_factors: texts(either(FACTORS)),
         target,
         target_problem,
@@ -138,10 +138,10 @@ fn target(value: Option<&Value>, notes: &mut Notes) -> Result<TargetClaim, Strin
         return Err(format!("remediation_target must be one object, not {}. {MEANING}", kind_of(value)));
     };
     let members = Members::of(&map);
-    match (members.text(&["kind"]), members.text(&["name"])) {
+    match (members.name(&["kind"]), members.name(&["name"])) {
         (Some(kind), Some(name)) => {
-            let namespace = members.text(&["namespace"]).filter(|namespace| is_namespace(namespace, notes));
-            Ok(TargetClaim { kind, name, namespace, api_version: members.text(&["api_version"]) })
+            let namespace = members.name(&["namespace"]).filter(|namespace| is_namespace(namespace, notes));
+            Ok(TargetClaim { kind, name, namespace, api_version: members.name(&["api_version"]) })
         }
         (None, Some(_)) => Err(format!("remediation_target.kind is missing or blank. {MEANING}")),
         (Some(_), None) => Err(format!("remediation_target.name is missing or blank. {MEANING}")),
@@ -162,9 +162,10 @@ fn due_diligence(value: Option<&Value>) -> BTreeMap<String, String> {
     let map = value.and_then(object).unwrap_or_default();
     let topics = map.iter().filter_map(|(topic, said)| match said {
         Value::Null => None,
-        Value::Array(_) | Value::Object(_) => Some((super::members::canonical(topic), said.to_string())),
-        _ => text(said).map(|said| (super::members::canonical(topic), said)),
+        Value::Array(_) | Value::Object(_) => Some((topic, written(said)?)),
+        _ => text(said).map(|said| (topic, said)),
     });
+    let topics = topics.map(|(topic, said)| (canonical(topic), said));
     topics.take(DUE_DILIGENCE_MAX).collect()
 }
 
@@ -181,8 +182,8 @@ fn claims(value: Option<&Value>, notes: &mut Notes) -> Vec<Claim> {
 fn claim(map: &Map<String, Value>) -> Option<Claim> {
     let members = Members::of(map);
     Some(Claim {
-        statement: members.text(&["claim", "statement", "text", "finding"])?,
-        result_id: members.text(&["tool_result_id", "result_id", "tool_call_id", "source", "id"])?,
+        statement: members.entry(&["claim", "statement", "text", "finding"])?,
+        result_id: members.name(&["tool_result_id", "result_id", "tool_call_id", "source", "id"])?,
         quote: members.text(&["quote", "evidence", "span", "excerpt"])?,
     })
 }

@@ -1,6 +1,7 @@
 //! Running the tools a model asks for (investigation §2.7): checked against budget, schema and what was asked before;
 //! run side by side; redacted before anything else; answered in the order of the request.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::{Conversation, Setting, Stop};
 use crate::catalogue::parameters::plain;
 use crate::investigation::journal::ToolCallRecord;
 use crate::llm::{Message, ToolCall};
+use crate::redaction::Redactor;
 use crate::redaction::injection::{self, Mode};
 use crate::telemetry::metrics;
 use crate::tools::arguments::{self, Checked};
@@ -24,6 +26,11 @@ const REPEAT_AFTER: Duration = Duration::from_secs(60);
 const SCHEMA_CHARS_MAX: usize = 1_500;
 /// Characters of the arguments shown with a piece of evidence.
 const ARGUMENTS_CHARS_MAX: usize = 200;
+/// Calls one phase may make of tools that do not count: paging is free, not endless.
+const FREE_CALLS_MAX: u32 = 100;
+/// Characters of the name of a tool that does not exist, and of a remark.
+const NAME_CHARS_MAX: usize = 80;
+const NOTE_CHARS_MAX: usize = 500;
 /// Redaction of more than this leaves the async threads, in characters.
 const INLINE_CHARS_MAX: usize = 64 * 1024;
 
@@ -86,7 +93,7 @@ impl Conversation<'_> {
         };
         for (call, outcome) in calls.iter().zip(ran) {
             let content = match outcome {
-                Err((status, text)) => format!("tool={} status={}\n{text}", call.name, status.as_str()),
+                Err((status, text)) => format!("tool={} status={}\n{text}", shown(&call.name), status.as_str()),
                 Ok(Ran { output, key }) => {
                     let mark = ResultMark {
                         message: self.messages.len(),
@@ -116,7 +123,7 @@ impl Conversation<'_> {
             if !self.setting.answers_in_text() {
                 known.extend(self.submit.iter().map(|tool| tool.name.as_str()));
             }
-            return refuse(format!("{name:?} is not available in this step; available: {}", known.join(", ")));
+            return refuse(format!("{:?} is not available in this step; available: {}", shown(name), known.join(", ")));
         };
         let own_name = tool.definition().name.clone();
         if tool.is_counted() {
@@ -131,6 +138,13 @@ impl Conversation<'_> {
             }
             *used += 1;
             self.spent.tool_calls += 1;
+        } else {
+            if self.spent.free_calls >= FREE_CALLS_MAX {
+                return refuse(format!(
+                    "{own_name} and its like were called {FREE_CALLS_MAX} times, their limit: submit"
+                ));
+            }
+            self.spent.free_calls += 1;
         }
         let schema = &tool.definition().parameters;
         let checked = arguments::parse(&call.arguments).and_then(|given| arguments::check(schema, &given));
@@ -173,6 +187,11 @@ impl Conversation<'_> {
             made.status.as_str()
         ))
     }
+}
+
+/// A name as the model gave it, in one short line.
+pub(super) fn shown(name: &str) -> String {
+    injection::field(name, NAME_CHARS_MAX)
 }
 
 /// The same text for the same arguments, whatever their order.
@@ -255,7 +274,7 @@ async fn redacted(setting: &Setting<'_>, output: ToolOutput) -> Cleaned {
     };
     let work = move || {
         let ToolOutput { status, content, notes } = output;
-        let notes = notes.iter().map(|note| redactor.text(note).text).collect();
+        let notes = notes.iter().map(|note| redactor.text(&injection::clean(note)).text).collect();
         let output = ToolOutput { status, content: clean(&redactor, content), notes };
         match mode {
             Mode::Mark => Cleaned { output, stripped: Vec::new() },
@@ -269,18 +288,22 @@ async fn redacted(setting: &Setting<'_>, output: ToolOutput) -> Cleaned {
     })
 }
 
-fn clean(redactor: &crate::redaction::Redactor, content: Content) -> Content {
+/// First without hidden characters, then without secrets: what shows nothing must not keep a secret from being recognised,
+/// and quotes are held against what the model was shown.
+fn clean(redactor: &Redactor, content: Content) -> Content {
+    let plain = |text: &str| redactor.text(&injection::clean(text)).text;
     match content {
-        Content::Text(text) => Content::Text(redactor.text(&text).text),
+        Content::Text(text) => Content::Text(plain(&text)),
         Content::Json(mut value) => {
+            show_all(&mut value);
             redactor.value(&mut value);
             Content::Json(value)
         }
         Content::Lines { header, lines, footer, keep } => {
             // Together, because a key may span lines.
-            let text = redactor.text(&lines.join("\n")).text;
+            let text = plain(&lines.join("\n"));
             let lines = if lines.is_empty() { lines } else { text.split('\n').map(str::to_owned).collect() };
-            Content::Lines { header: redactor.text(&header).text, lines, footer: redactor.text(&footer).text, keep }
+            Content::Lines { header: plain(&header), lines, footer: plain(&footer), keep }
         }
     }
 }
@@ -317,6 +340,26 @@ fn stripped(mut output: ToolOutput) -> Cleaned {
     }
 }
 
+/// Takes hidden characters out of every text and name.
+fn show_all(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(clean) = injection::clean(text) {
+                *text = clean;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(show_all),
+        Value::Object(members) => {
+            if members.keys().any(|name| matches!(injection::clean(name), Cow::Owned(_))) {
+                let taken = std::mem::take(members).into_iter();
+                *members = taken.map(|(name, value)| (injection::clean(&name).into_owned(), value)).collect();
+            }
+            members.values_mut().for_each(show_all);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// First line, remarks, the data between delimiters, what was left out.
 fn envelope(
     setting: &Setting<'_>,
@@ -330,7 +373,8 @@ fn envelope(
     let mut text = format!("tool={name} status={} result_id={result_id}\n", output.status.as_str());
     for note in notes.iter().chain(&output.notes) {
         text.push_str("note: ");
-        text.push_str(note);
+        // One line each: they stand outside the delimiters.
+        text.push_str(&injection::field(note, NOTE_CHARS_MAX));
         text.push('\n');
     }
     let wrapped = setting.fence.wrap(name, &reduced.text);

@@ -1,19 +1,20 @@
 //! Keeping a conversation inside the model's window (investigation §2.6): sizes are estimated from what the provider
-//! reports, results asked for again give way first, then the largest are shortened fairly. The task is never dropped.
+//! reports, results asked for again give way first, then the largest are shortened fairly. The task is never dropped. Pure.
 
-use super::{Conversation, Stop, text_of};
-use crate::llm::Message;
+use super::text_of;
+use crate::llm::{Message, ToolDefinition};
+use crate::redaction::injection::Fence;
 
-/// Share of the window a request may fill, per cent.
+/// Share of the window a request and its answer may fill, per cent.
 pub(super) const FILL_MAX_PERCENT: usize = 85;
 /// The same after the provider found a request too long.
 pub(super) const FILL_AFTER_REFUSAL_PERCENT: usize = 60;
-/// Characters of a result that was shortened to make room; the ledger still holds it whole.
-const SHORTENED_CHARS_MIN: usize = 200;
-/// Characters of the line that says what was shortened.
-const MARK_CHARS: usize = 120;
+/// Characters of what stands behind a shortened result: the closing delimiter and the line that says so.
+const MARK_CHARS: usize = 180;
+/// Characters of a message's members besides its texts.
+const AROUND: usize = 24;
 
-/// A message that is a tool result.
+/// A message that is a tool result; the ledger still holds it whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ResultMark {
     /// Index of the message.
@@ -39,10 +40,9 @@ impl Default for Gauge {
 }
 
 impl Gauge {
-    /// Takes what the provider counted for these messages, within reason.
+    /// Takes what the provider counted for so many characters, within reason.
     #[expect(clippy::cast_precision_loss, reason = "sizes of texts")]
-    pub(super) fn learn(&mut self, messages: &[Message], prompt_tokens: u64) {
-        let chars: usize = messages.iter().map(size).sum();
+    pub(super) fn learn(&mut self, chars: usize, prompt_tokens: u64) {
         if prompt_tokens > 200 {
             self.chars_per_token = (chars as f64 / prompt_tokens as f64).clamp(1.5, 5.0);
         }
@@ -59,51 +59,73 @@ impl Gauge {
         clippy::cast_precision_loss,
         reason = "sizes of texts"
     )]
-    fn chars(self, tokens: usize) -> usize {
+    pub(super) fn chars(self, tokens: usize) -> usize {
         (tokens as f64 * self.chars_per_token) as usize
     }
 }
 
-/// Characters of a message with the members around them.
+/// Characters of a message with everything that is sent of it.
 fn size(message: &Message) -> usize {
-    const AROUND: usize = 24;
-    let calls = match message {
+    let more = match message {
         Message::Assistant(said) => {
-            said.tool_calls.iter().map(|call| call.arguments.len() + call.name.len() + AROUND).sum()
+            let calls = said.tool_calls.iter();
+            let calls: usize = calls.map(|call| call.id.len() + call.arguments.len() + call.name.len() + AROUND).sum();
+            calls + said.opaque.as_ref().map_or(0, |opaque| opaque.to_string().len())
         }
-        _ => 0,
+        Message::ToolResult { call_id, .. } => call_id.len(),
+        Message::System(_) | Message::User(_) => 0,
     };
-    text_of(message).chars().count() + calls + AROUND
+    text_of(message).chars().count() + more + AROUND
 }
 
-impl Conversation<'_> {
-    /// Makes the messages fit into so many tokens.
-    ///
-    /// # Errors
-    /// [`Stop::TooLong`] when what is not a tool result is too long alone.
-    pub(super) fn fit(&mut self, tokens_max: usize) -> Result<(), Stop> {
-        let chars_max = self.gauge.chars(tokens_max);
-        if self.size() <= chars_max {
-            return Ok(());
+/// Characters of all messages.
+pub(super) fn size_of_messages(messages: &[Message]) -> usize {
+    messages.iter().map(size).sum()
+}
+
+/// Characters of the offered tools.
+pub(super) fn size_of_tools(tools: &[ToolDefinition]) -> usize {
+    let size = |tool: &ToolDefinition| tool.name.len() + tool.description.len() + tool.parameters.to_string().len();
+    tools.iter().map(|tool| size(tool) + AROUND).sum()
+}
+
+/// A conversation's messages, and which of them may be shortened.
+pub(super) struct Fitting<'a> {
+    pub(super) messages: &'a mut [Message],
+    pub(super) results: &'a mut [ResultMark],
+    pub(super) fence: &'a Fence,
+}
+
+impl Fitting<'_> {
+    /// Makes the messages fit into so many characters. False when what is not a tool result is too long alone.
+    pub(super) fn fit(&mut self, chars_max: usize) -> bool {
+        if size_of_messages(self.messages) <= chars_max {
+            return true;
         }
         self.stub_superseded();
-        if self.size() <= chars_max {
-            return Ok(());
+        let whole = size_of_messages(self.messages);
+        if whole <= chars_max {
+            return true;
         }
-        let is_result = |message: &&Message| matches!(message, Message::ToolResult { .. });
-        let rest: usize = self.messages.iter().filter(|message| !is_result(message)).map(size).sum();
-        let Some(room) = chars_max.checked_sub(rest) else { return Err(Stop::TooLong) };
+        let sizes = self.sizes();
+        let rest = whole - sizes.iter().map(|(_, size)| size).sum::<usize>();
+        let Some(room) = chars_max.checked_sub(rest) else { return false };
         tracing::info!(
             event = "history_compacted",
             room_chars = room,
             "tool results shortened to fit the model's window"
         );
-        self.shorten_fairly(room);
-        if self.size() <= chars_max { Ok(()) } else { Err(Stop::TooLong) }
+        self.shorten_fairly(sizes, room);
+        size_of_messages(self.messages) <= chars_max
     }
 
-    fn size(&self) -> usize {
-        self.messages.iter().map(size).sum()
+    /// Results that may be shortened, smallest first.
+    fn sizes(&self) -> Vec<(usize, usize)> {
+        let marks = self.results.iter().enumerate().filter(|(_, mark)| !mark.is_stub);
+        let mut sizes: Vec<(usize, usize)> =
+            marks.filter_map(|(index, mark)| Some((index, size(self.messages.get(mark.message)?)))).collect();
+        sizes.sort_by_key(|(_, size)| *size);
+        sizes
     }
 
     /// Of several results of the same question only the newest stays.
@@ -112,7 +134,7 @@ impl Conversation<'_> {
         for index in 0..self.results.len() {
             let newer = keys.iter().skip(index + 1).any(|key| keys.get(index) == Some(key));
             if newer {
-                self.replace(index, |mark, _| {
+                self.replace(index, |mark, _, _| {
                     format!("result_id={} superseded by a newer result below", mark.result_id)
                 });
                 if let Some(mark) = self.results.get_mut(index) {
@@ -123,11 +145,7 @@ impl Conversation<'_> {
     }
 
     /// Small results stay whole; the others get equal shares of the room.
-    fn shorten_fairly(&mut self, room: usize) {
-        let mut sizes: Vec<(usize, usize)> = (0..self.results.len())
-            .filter_map(|index| Some((index, size(self.messages.get(self.results.get(index)?.message)?))))
-            .collect();
-        sizes.sort_by_key(|(_, size)| *size);
+    fn shorten_fairly(&mut self, sizes: Vec<(usize, usize)>, room: usize) {
         let mut left = room;
         let count = sizes.len();
         for (position, (index, size)) in sizes.into_iter().enumerate() {
@@ -137,18 +155,33 @@ impl Conversation<'_> {
                 continue;
             }
             left -= share;
-            let kept = share.saturating_sub(MARK_CHARS).max(SHORTENED_CHARS_MIN.min(share));
-            self.replace(index, |mark, text| {
-                let head: String = text.chars().take(kept).collect();
-                format!("{head}\n… shortened to make room; read_tool_result(result_id=\"{}\") shows it", mark.result_id)
+            self.replace(index, |mark, call_id, text| {
+                let kept = share.saturating_sub(MARK_CHARS + AROUND + call_id.len());
+                shortened(text, kept, self.fence, &mark.result_id)
             });
         }
     }
 
-    fn replace(&mut self, index: usize, new: impl FnOnce(&ResultMark, &str) -> String) {
+    fn replace(&mut self, index: usize, new: impl FnOnce(&ResultMark, &str, &str) -> String) {
         let Some(mark) = self.results.get(index).filter(|mark| !mark.is_stub) else { return };
-        if let Some(Message::ToolResult { content, .. }) = self.messages.get_mut(mark.message) {
-            *content = new(mark, content);
+        if let Some(Message::ToolResult { call_id, content }) = self.messages.get_mut(mark.message) {
+            *content = new(mark, call_id, content);
         }
     }
 }
+
+/// The beginning, and where the rest is. Data stays between its delimiters: cut off, the closing one is put back.
+fn shortened(text: &str, kept: usize, fence: &Fence, result_id: &str) -> String {
+    let hint = format!("shortened to make room; read_tool_result(result_id=\"{result_id}\") shows it");
+    if kept == 0 {
+        return format!("result_id={result_id} {hint}");
+    }
+    let head: String = text.chars().take(kept).collect();
+    let closing = fence.closing();
+    let is_open = head.contains(&fence.opening()) && !head.contains(&closing);
+    let closing = if is_open { format!("\n{closing}") } else { String::new() };
+    format!("{head}{closing}\n… {hint}")
+}
+
+#[cfg(test)]
+mod tests;

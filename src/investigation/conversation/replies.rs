@@ -1,6 +1,6 @@
 //! What becomes of a reply (investigation §2.3 step 5): an answer, calls to run, or feedback and another turn.
 
-use super::{Conversation, Said, Stop};
+use super::{CALLS_A_MESSAGE_MAX, Conversation, Said, Stop, calls};
 use crate::investigation::answer::imitated_call;
 use crate::llm::{AssistantMessage, ChatReply, FinishReason, Message, ToolCall};
 
@@ -97,14 +97,21 @@ impl Conversation<'_> {
     /// Calls: the first readable submission wins and its siblings are not run; without one, all are run.
     async fn called<T>(
         &mut self,
-        message: AssistantMessage,
+        mut message: AssistantMessage,
         read: &impl Fn(&Said) -> Result<T, String>,
     ) -> Result<Option<T>, Stop> {
+        let ignored = message.tool_calls.len().saturating_sub(CALLS_A_MESSAGE_MAX);
+        message.tool_calls.truncate(CALLS_A_MESSAGE_MAX);
         let calls = message.tool_calls.clone();
         let submissions: Vec<&ToolCall> = calls.iter().filter(|call| self.is_submit(&call.name)).collect();
         if submissions.is_empty() {
             self.push(Message::Assistant(message));
             self.run_calls(&calls).await?;
+            if ignored > 0 {
+                self.push(Message::User(format!(
+                    "{ignored} more calls were ignored: {CALLS_A_MESSAGE_MAX} at once at most."
+                )));
+            }
             return Ok(None);
         }
         let mut first_problem = None;
@@ -127,7 +134,7 @@ impl Conversation<'_> {
                 (Some(_), _) | (None, false) => "status=skipped: not run, because an answer was submitted with it",
                 (None, true) => "status=error: the answer could not be read",
             };
-            let content = format!("tool={} {told}", call.name);
+            let content = format!("tool={} {told}", calls::shown(&call.name));
             self.push(Message::ToolResult { call_id: call.id.clone(), content });
         }
         match (accepted, first_problem) {

@@ -1,5 +1,7 @@
 //! OpenAI Chat Completions, as OpenAI and the compatible servers speak it.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::DecodeError;
@@ -70,10 +72,23 @@ fn assistant(said: &AssistantMessage) -> Value {
         if said.text.is_empty() && !said.tool_calls.is_empty() { Value::Null } else { said.text.clone().into() };
     value.insert("content".into(), content);
     if !said.tool_calls.is_empty() {
-        let call = |call: &ToolCall| json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}});
+        let call = |call: &ToolCall| {
+            let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
+            json!({"id": call.id, "type": "function", "function": {"name": acceptable(&call.name), "arguments": arguments}})
+        };
         value.insert("tool_calls".into(), said.tool_calls.iter().map(call).collect());
     }
     Value::Object(value)
+}
+
+/// The name as providers take it back: a model may call what it invented, and its own words must not make the next request
+/// invalid.
+fn acceptable(name: &str) -> String {
+    const CHARS_MAX: usize = 64;
+    let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+    let letters = name.trim().chars().take(CHARS_MAX);
+    let name: String = letters.map(|letter| if is_allowed(letter) { letter } else { '_' }).collect();
+    if name.is_empty() { "_".to_owned() } else { name }
 }
 
 /// Reads a reply body. Tolerates what compatible servers leave out; refuses what is not a completion at all.
@@ -109,6 +124,7 @@ fn content(said: &Value) -> String {
 }
 
 fn tool_calls(said: &Value) -> Vec<ToolCall> {
+    let mut taken = HashSet::new();
     let calls = said.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
     let read = |(index, call): (usize, &Value)| {
         let function = call.get("function")?;
@@ -117,14 +133,22 @@ fn tool_calls(said: &Value) -> Vec<ToolCall> {
             Some(Value::Null) | None => String::new(),
             Some(other) => other.to_string(),
         };
-        let id = call.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
-        Some(ToolCall {
-            id: id.map_or_else(|| format!("call_{index}"), str::to_owned),
-            name: function.get("name")?.as_str()?.to_owned(),
-            arguments,
-        })
+        let name = function.get("name")?.as_str()?.to_owned();
+        Some(ToolCall { id: unique_id(&mut taken, call.get("id"), index), name, arguments })
     };
     calls.enumerate().filter_map(read).collect()
+}
+
+/// The call's own id; another one when it is missing, too long to repeat, or that of an earlier call of the message, because
+/// results are told apart by nothing else.
+fn unique_id(taken: &mut HashSet<String>, given: Option<&Value>, index: usize) -> String {
+    const CHARS_MAX: usize = 4_096;
+    let given = given.and_then(Value::as_str).filter(|id| !id.trim().is_empty() && id.len() <= CHARS_MAX);
+    let others = (index..).map(|number| format!("call_{number}"));
+    let mut ids = given.map(str::to_owned).into_iter().chain(others);
+    let id = ids.find(|id| !taken.contains(id)).unwrap_or_default();
+    taken.insert(id.clone());
+    id
 }
 
 /// Members that must be sent back unchanged: reasoning of servers that check it.
@@ -139,10 +163,12 @@ fn opaque(said: &Value) -> Option<Value> {
 }
 
 fn usage(usage: Option<&Value>) -> Usage {
+    /// No model reads or writes more at once; counters and sums are safe from what a provider makes up.
+    const TOKENS_MAX: u64 = 1_000_000_000;
     // Each class has a name of its own at several servers; some send the standard one too, as 0.
     let number = |paths: &[&str]| {
         let given = paths.iter().filter_map(|path| usage?.pointer(path)?.as_u64());
-        given.max().unwrap_or_default()
+        given.max().unwrap_or_default().min(TOKENS_MAX)
     };
     let mut usage = Usage {
         prompt_tokens: number(&["/prompt_tokens"]),

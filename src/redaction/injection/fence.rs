@@ -42,6 +42,16 @@ impl Fence {
         &self.token
     }
 
+    /// How the opening line begins.
+    pub fn opening(&self) -> String {
+        format!("<data-{} ", self.token)
+    }
+
+    /// The closing line.
+    pub fn closing(&self) -> String {
+        format!("</data-{}>", self.token)
+    }
+
     /// Encloses external text: an opening line with the label, a marking line when something in it looks like instructions,
     /// the content, a closing line. Hidden characters are removed first, so that they cannot split the token.
     pub fn wrap(&self, label: &str, text: &str) -> Wrapped {
@@ -50,10 +60,10 @@ impl Fence {
         let label = self.neutralised(&field(label, LABEL_CHARS_MAX), &mut suspicions);
         let label = label.replace(['<', '>', '"'], " ");
         suspicions.extend(self::suspicions(&text));
-        let token = &self.token;
+        let (opening, closing) = (self.opening(), self.closing());
         let mark = if suspicions.is_empty() { String::new() } else { format!("{MARK}\n") };
         let line_break = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-        let text = format!("<data-{token} source=\"{label}\">\n{mark}{text}{line_break}</data-{token}>");
+        let text = format!("{opening}source=\"{label}\">\n{mark}{text}{line_break}{closing}");
         Wrapped { text, suspicions }
     }
 

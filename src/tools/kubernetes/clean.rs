@@ -6,7 +6,7 @@ use crate::domain::Object;
 use crate::domain::object::text;
 
 /// Members of a Secret that hold values.
-const SECRET_VALUES: [&str; 2] = ["data", "stringData"];
+pub(super) const SECRET_VALUES: [&str; 2] = ["data", "stringData"];
 /// Holds a copy of the whole object, values of Secrets included.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -22,8 +22,7 @@ pub(in crate::tools) fn clean(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(clean),
         Value::Object(members) => {
-            let is_secret = members.get("kind").and_then(Value::as_str).is_some_and(names_secret);
-            if is_secret {
+            if members.get("kind").is_some_and(names_secret) {
                 mask(members);
             }
             if members.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case("SecretList")) {
@@ -40,8 +39,13 @@ pub(in crate::tools) fn clean(value: &mut Value) {
     }
 }
 
-fn names_secret(kind: &str) -> bool {
-    kind.eq_ignore_ascii_case("Secret")
+/// Whether the values of this object are masked.
+pub(super) fn is_secret(object: &Value) -> bool {
+    object.get("kind").is_some_and(names_secret)
+}
+
+fn names_secret(kind: &Value) -> bool {
+    kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("Secret"))
 }
 
 fn mask(secret: &mut Map<String, Value>) {

@@ -10,16 +10,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use self::meter::JqLimits;
 use self::run::{JqRunner, RESULTS_MAX, Results};
 use super::CORE;
-use super::clean::cleaned;
+use super::clean::{SECRET_VALUES, cleaned, is_secret};
 use super::definitions;
 use super::events::noting;
 use super::subject::{Fault, ListSubject, required};
 use crate::cluster::{Cluster, LIST_OBJECTS_MAX};
 use crate::llm::ToolDefinition;
+use crate::redaction::Redactor;
 use crate::tools::{Content, Invocation, Keep, Tool, ToolOutput, ToolStatus};
 
 /// Lines shown beside a count.
@@ -64,9 +66,9 @@ impl JqTool {
         let expression = required(call, "jq_expr")?.to_owned();
         let subject = ListSubject::of(self.cluster.as_ref(), call).await?;
         let found = self.cluster.list(&subject.query()).await?;
-        // Values of Secrets are gone before the expression sees them.
         let items: Vec<Value> = found.items.iter().map(|object| cleaned(object)).collect();
         let read = items.len();
+        let items = without_secrets(items).await?;
         let input = json!({"apiVersion": subject.kind.api_version, "kind": format!("{}List", subject.kind.kind), "items": items});
         let is_about_items = expression.contains("items") || expression.contains("..");
         let results = self.runner.run(expression, input, self.cluster.now().as_second()).await.map_err(Fault)?;
@@ -80,6 +82,32 @@ impl JqTool {
         let output = if self.counts { counted(&results) } else { queried(results) };
         let over = format!("{read} {} read", subject.kind.plural);
         Ok(noting(ended(output, &over), notes))
+    }
+}
+
+/// Every secret is gone before the expression sees it: afterwards `.value` stands alone, without the name that tells what it
+/// is, and `explode` makes numbers of it.
+async fn without_secrets(mut items: Vec<Value>) -> Result<Vec<Value>, Fault> {
+    let work = move || {
+        let mut key = [0; 32];
+        let random = [Uuid::new_v4(), Uuid::new_v4()];
+        key.iter_mut().zip(random.iter().flat_map(Uuid::as_bytes)).for_each(|(to, from)| *to = *from);
+        let redactor = Redactor::new(key);
+        items.iter_mut().for_each(|item| redact(&redactor, item));
+        items
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Fault("the objects were withheld: secrets could not be removed from them".to_owned()))
+}
+
+/// The values of a Secret are masked already, with their sizes: those masks stay.
+fn redact(redactor: &Redactor, item: &mut Value) {
+    let masked = is_secret(item).then(|| SECRET_VALUES.map(|member| item.get(member).cloned()));
+    redactor.value(item);
+    for (member, values) in SECRET_VALUES.into_iter().zip(masked.into_iter().flatten()) {
+        if let (Some(place), Some(values)) = (item.get_mut(member), values) {
+            *place = values;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::readable::{readable, readable_value};
 use crate::domain::{ConfidenceBasis, Evidence, ResourceRef, RootCause};
 
 /// The map in the documented order. `summary` falls back to the first sentence of `analysis`. `basis` and the evidence are
@@ -13,7 +14,8 @@ pub(super) fn render(
     late_severity: bool,
 ) -> Map<String, Value> {
     let severity = if late_severity { cause.severity.as_late_str() } else { cause.severity.as_str() };
-    let summary = match cause.summary.trim() {
+    let summary = readable(&cause.summary);
+    let summary = match summary.trim() {
         "" => first_sentence(analysis),
         summary => summary,
     };
@@ -42,6 +44,7 @@ pub(super) fn render(
     if let Some(basis) = basis {
         put("confidence_basis", json!(basis));
     }
+    map.values_mut().for_each(readable_value);
     map
 }
 

@@ -350,3 +350,24 @@ proptest! {
         prop_assert!(shape == RequestShape::LateSuccessor || answer.human_review_reason != Some(HumanReviewReason::OperatorEscalation));
     }
 }
+
+#[test]
+fn nothing_hidden_and_nothing_endless_leaves() {
+    let hidden = "a\u{1b}[31mb\u{202e}c\u{0}\u{200b}d";
+    let answer = rendered(|i| {
+        i.analysis = format!("{hidden}{}", "x".repeat(1 << 20));
+        i.root_cause.summary = hidden.into();
+        i.root_cause.contributing_factors = vec![hidden.into()];
+        i.root_cause.evidence[0].claim = hidden.into();
+        i.warnings = vec![hidden.into(), "\u{200b}".into()];
+        i.selected_workflow.as_mut().unwrap().rationale = hidden.into();
+    });
+    assert!(answer["analysis"].as_str().unwrap().starts_with("abcdxxx"));
+    assert_eq!(answer["warnings"], json!(["abcd"]));
+    for text in ["/root_cause_analysis/summary", "/root_cause_analysis/contributing_factors/0"] {
+        assert_eq!(answer.pointer(text).unwrap(), "abcd");
+    }
+    assert_eq!(answer["root_cause_analysis"]["evidence"][0]["claim"], "abcd");
+    assert_eq!(answer["selected_workflow"]["rationale"], "abcd");
+    assert!(answer.to_string().len() < 100_000);
+}

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::readable::readable;
 use super::{ATTEMPTS_MAX, AlternativeWorkflow, ValidationAttempt, seconds, unit};
 use crate::domain::{self, SelectedWorkflow};
 
@@ -31,7 +32,7 @@ pub(super) fn selected(workflow: &SelectedWorkflow, confidence: f64) -> Result<M
         ("execution_engine", text(&engine)),
         ("service_account_name", optional(&workflow.service_account_name)),
         ("confidence", Some(confidence.into())),
-        ("rationale", Some(workflow.rationale.as_str().into())),
+        ("rationale", Some(readable(&workflow.rationale).into())),
         ("parameters", Some(Value::Object(workflow.parameters.clone()))),
         ("engine_config", workflow.engine_config.clone().filter(|config| !config.is_null())),
         ("workflow_name", text(&workflow.workflow_name)),
@@ -41,14 +42,14 @@ pub(super) fn selected(workflow: &SelectedWorkflow, confidence: f64) -> Result<M
 
 /// Entries without an id are dropped: clients reject the whole response for one of them.
 pub(super) fn alternatives(alternatives: &[domain::AlternativeWorkflow]) -> Vec<AlternativeWorkflow> {
-    let known = alternatives.iter().filter(|alternative| !alternative.workflow_id.trim().is_empty());
     let render = |alternative: &domain::AlternativeWorkflow| AlternativeWorkflow {
-        workflow_id: alternative.workflow_id.clone(),
-        execution_bundle: alternative.execution_bundle.clone().filter(|bundle| !bundle.is_empty()),
+        workflow_id: readable(&alternative.workflow_id),
+        execution_bundle: alternative.execution_bundle.as_deref().map(readable).filter(|bundle| !bundle.is_empty()),
         confidence: unit(alternative.confidence),
-        rationale: alternative.rationale.clone(),
+        rationale: readable(&alternative.rationale),
     };
-    known.map(render).collect()
+    let rendered = alternatives.iter().map(render);
+    rendered.filter(|alternative| !alternative.workflow_id.trim().is_empty()).collect()
 }
 
 /// The newest attempts, numbered from 1.
@@ -56,9 +57,9 @@ pub(super) fn attempts(attempts: &[domain::ValidationAttempt]) -> Vec<Validation
     let newest = attempts.iter().skip(attempts.len().saturating_sub(ATTEMPTS_MAX));
     let render = |(number, attempt): (u32, &domain::ValidationAttempt)| ValidationAttempt {
         attempt: number,
-        workflow_id: attempt.workflow_id.clone(),
+        workflow_id: attempt.workflow_id.as_deref().map(readable),
         is_valid: attempt.is_valid,
-        errors: attempt.errors.clone(),
+        errors: attempt.errors.iter().map(|error| readable(error)).collect(),
         timestamp: seconds(attempt.timestamp),
     };
     (1..).zip(newest).map(render).collect()

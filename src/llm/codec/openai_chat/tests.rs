@@ -137,3 +137,35 @@ fn complaints_name_the_parameter() {
     assert_eq!(complaint("temperature is pleasant"), None);
     assert_eq!(complaint("messages: unsupported role"), None);
 }
+
+#[test]
+fn calls_can_be_told_apart_and_sent_back() {
+    let call =
+        |id: Value, name: &str, arguments: Value| json!({"id": id, "function": {"name": name, "arguments": arguments}});
+    let calls = [
+        call(json!("call_1"), "a", json!("")),
+        call(Value::Null, "functions.get pods\n", json!("{}")),
+        call(json!("call_1"), "", json!("{")),
+        call(json!(" "), &"x".repeat(100), json!({"k": 1})),
+        call(json!("x".repeat(10_000)), "b", Value::Null),
+    ];
+    let message = json!({"choices": [{"message": {"tool_calls": calls}}]});
+    let reply = decode(&message).unwrap();
+    let ids: Vec<&str> = reply.message.tool_calls.iter().map(|call| call.id.as_str()).collect();
+    assert_eq!(ids, ["call_1", "call_2", "call_3", "call_4", "call_5"], "distinct, the given one kept");
+    assert_eq!(reply.message.tool_calls[1].name, "functions.get pods\n", "as said, for the answer to it");
+    let sent = assistant(&reply.message);
+    let functions: Vec<&Value> = sent["tool_calls"].as_array().unwrap().iter().map(|call| &call["function"]).collect();
+    assert_eq!(functions[0], &json!({"name": "a", "arguments": "{}"}));
+    assert_eq!(functions[1]["name"], "functions_get_pods");
+    assert_eq!(functions[2], &json!({"name": "_", "arguments": "{"}));
+    assert_eq!(functions[3]["name"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn invented_counts_of_tokens_stay_within_reason() {
+    let reply = decode(&json!({"choices": [{"message": {"content": "x"}}], "usage": {
+        "prompt_tokens": u64::MAX, "completion_tokens": -5, "prompt_tokens_details": {"cached_tokens": "7"}}}));
+    let usage = reply.unwrap().usage;
+    assert_eq!(usage, Usage { prompt_tokens: 1_000_000_000, ..Usage::default() });
+}

@@ -208,6 +208,30 @@ async fn secrets_are_masked_before_the_expression_sees_them() {
 }
 
 #[tokio::test]
+async fn no_expression_can_take_a_secret_apart() {
+    const SECRET: &str = "Zx9-canary-Tr0ub4dor";
+    let small = small(
+        &format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: shop}}\nspec:\n  containers:\n  - name: app\n    env:\n    \
+             - {{name: DB_PASSWORD, value: {SECRET}}}\n    - {{name: LOG_LEVEL, value: debug}}\n---\n\
+             apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c, namespace: shop}}\ndata: {{app.properties: \"db.password={SECRET}\"}}\n"
+        ),
+        &[],
+    );
+    for (kind, expression) in [
+        ("Pod", ".items[].spec.containers[].env[].value"),
+        ("Pod", ".items[].spec.containers[].env[0].value | explode | implode"),
+        ("Pod", ".items[].spec.containers[].env[0].value[0:20]"),
+        ("ConfigMap", ".items[].data[] | split(\"=\")[1]"),
+    ] {
+        let shown = told(&small.cluster, "kubernetes_jq_query", json!({"kind": kind, "jq_expr": expression})).await;
+        assert!(shown.starts_with("success") && !shown.contains(SECRET), "{expression}: {shown}");
+    }
+    let values = json!({"kind": "Pod", "jq_expr": ".items[].spec.containers[].env[].value"});
+    assert!(told(&small.cluster, "kubernetes_jq_query", values).await.contains("debug"), "what is no secret stays");
+}
+
+#[tokio::test]
 async fn while_both_places_are_taken_more_is_refused() {
     let runner = JqRunner::new(JqLimits { time_max: Duration::from_millis(1), ..SMALL });
     let taken = runner.take_all_places().await;
