@@ -3,15 +3,16 @@
 //! Read by hand rather than by expression: what a value is depends on the name, the separator, the place in the line and
 //! what follows, and `invalid token: signature mismatch` has to survive.
 
+mod bounds;
+
 use std::ops::Range;
+
+use bounds::{quoted, reference_end, word_end};
 
 use super::counts::Class;
 use super::keywords::{self, Hit};
 use super::span::Span;
 use super::{names, rules, values};
-
-/// How far behind a comma the next `name=` is looked for, in bytes.
-const NEXT_NAME_BYTES_MAX: usize = 40;
 
 /// A longer value beside the name of a credential is taken out without a closer look: it keeps the work linear in the text.
 const LOOK_BYTES_MAX: usize = 1024;
@@ -47,6 +48,8 @@ struct Found<'a> {
     separator: Separator,
     value_at: usize,
     begins_line: bool,
+    /// The quote right before the name, when it encloses the value too: `"DB_PASSWORD=two words"`.
+    enclosing: Option<char>,
 }
 
 /// Finds assignments around the keywords. `hits` are those of the piece, with places in the whole text.
@@ -98,8 +101,9 @@ fn found(piece: Piece<'_>, range: Range<usize>) -> Option<Found<'_>> {
     let value_at = piece.text.len() - rest.trim_start_matches([' ', '\t']).len();
     let begins_line = piece.begins_line
         && before.len() <= INDENT_BYTES_MAX
-        && before.trim_start().trim_start_matches("- ").trim_matches(['"', '\'', ' ']).is_empty();
-    Some(Found { piece, name, class, separator, value_at, begins_line })
+        && before.trim_start().trim_start_matches(['-', '+', ' ']).trim_matches(['"', '\'', ' ']).is_empty();
+    let enclosing = quote.filter(|_| !is_quoted && separator == Separator::Equals);
+    Some(Found { piece, name, class, separator, value_at, begins_line, enclosing })
 }
 
 fn separator(rest: &str) -> Option<(Separator, &str)> {
@@ -177,7 +181,10 @@ impl Found<'_> {
         if let Some(end) = reference_end(rest) {
             return Some(end);
         }
-        let word = word_end(rest);
+        if let Some(end) = self.enclosing.and_then(|quote| rest.find(quote)) {
+            return Some(end);
+        }
+        let word = word_end(self.piece.text.get(..self.value_at)?, rest);
         if self.is_whole_line(rest, word) {
             let line = rest.split_once(" #").map_or(rest, |(line, _)| line);
             return Some(line.trim_end().trim_end_matches(',').len());
@@ -185,27 +192,30 @@ impl Found<'_> {
         Some(word)
     }
 
+    /// A name in capitals at the beginning of a line: a variable of the environment and hardly prose.
+    fn is_variable(&self) -> bool {
+        self.begins_line && !self.name.bytes().any(|byte| byte.is_ascii_lowercase())
+    }
+
     /// Whether the rest of the line is the value, spaces and all: YAML and files of environment variables.
     fn is_whole_line(&self, rest: &str, word: usize) -> bool {
-        let following = rest.get(word..).unwrap_or_default();
-        let is_name = !self.name.bytes().any(|byte| byte.is_ascii_lowercase());
-        self.class == Class::Password
-            && self.begins_line
-            && match self.separator {
-                Separator::Colon => {
-                    let word = rest.get(..word).unwrap_or_default();
-                    let is_message = word.ends_with(':') && values::is_plain_word(word);
-                    !values::is_prose(word) && !is_message && !following.starts_with(" bytes")
-                }
-                Separator::Equals => is_name && !following.contains(['=', '-', '"', '\'']),
-                Separator::TightColon | Separator::Flag => false,
+        let (word, following) = rest.split_at_checked(word).unwrap_or((rest, ""));
+        match self.separator {
+            Separator::Colon => {
+                let is_message = values::is_prose(word) || word.ends_with(':') && values::is_plain_word(word);
+                let may_have_spaces = self.is_variable() || self.begins_line && self.class == Class::Password;
+                may_have_spaces && !is_message && !following.starts_with(" bytes")
             }
+            Separator::Equals => self.is_variable() && !following.contains('=') && !following.contains(" -"),
+            Separator::TightColon | Separator::Flag => false,
+        }
     }
 
     /// Whether the words are about a credential: an error's text, a size, a version.
     fn is_about(&self, value: &str, following: &str) -> bool {
         let goes_on = following.starts_with([' ', '\t']) && !following.trim().is_empty();
-        let is_password = self.class == Class::Password;
+        // A word may well be the secret: elsewhere it begins a sentence.
+        let is_password = self.class == Class::Password || self.is_variable();
         let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
         if value.starts_with(['{', '[', '(']) && value.len() == 1 || is_number && following.starts_with(" bytes") {
             return true;
@@ -221,87 +231,22 @@ impl Found<'_> {
                 values::is_prose(value) && (goes_on || !is_password || !self.begins_line)
                     || is_word && value.ends_with(':') && goes_on
                     || is_word && !is_password && (goes_on || !self.begins_line)
-                    || !is_password && !self.begins_line && values::is_object_name(value)
+                    || !is_password && !self.begins_line && (values::is_object_name(value) || is_pair(value))
             }
         }
     }
 }
 
+/// `error=401`: the next pair of a log line, behind a colon that ended a sentence.
+fn is_pair(value: &str) -> bool {
+    value
+        .split_once('=')
+        .is_some_and(|(name, value)| values::is_plain_word(name) && !value.is_empty() && !value.starts_with('='))
+}
+
 fn is_version(value: &str) -> bool {
     let digits = value.strip_prefix('v').unwrap_or(value);
     digits.starts_with(|c: char| c.is_ascii_digit()) && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-}
-
-/// The inside of a quoted value. One that never closes reaches to the end of the piece.
-fn quoted(rest: &str) -> Option<Range<usize>> {
-    if let Some(inside) = rest.strip_prefix("\\\"") {
-        return Some(2..2 + inside.find("\\\"").unwrap_or(inside.len()));
-    }
-    // Python writes b'…' and u'…'.
-    let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'' | b'`');
-    let is_prefixed = matches!(rest.as_bytes(), [b'b' | b'u' | b'r', b'"' | b'\'', ..]);
-    let start = usize::from(is_prefixed);
-    let quote = rest.as_bytes().get(start).copied().filter(is_quote)?;
-    let mut is_escaped = false;
-    for (place, byte) in rest.bytes().enumerate().skip(start + 1) {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            byte if byte == quote => return Some(start + 1..place),
-            _ => {}
-        }
-    }
-    Some(start + 1..rest.len())
-}
-
-/// `<set to the key 'password' in secret 'db-creds'>` is one value, spaces and all.
-fn reference_end(rest: &str) -> Option<usize> {
-    let inside = rest.strip_prefix('<')?;
-    let near = inside.get(..inside.floor_char_boundary(LOOK_BYTES_MAX))?;
-    let end = near.find('>')? + 2;
-    rest.get(end..)?.chars().next().is_none_or(|next| next.is_whitespace() || next == ',').then_some(end)
-}
-
-/// Where a bare word ends: at space and quotes; at `,`, `;`, `&` and `|` when the next pair begins there.
-fn word_end(rest: &str) -> usize {
-    let mut end = rest.len();
-    for (place, character) in rest.char_indices() {
-        let stops = match character {
-            '"' | '\'' | '`' => true,
-            ',' | ';' | '&' | '|' => ends_pair(rest.get(place + 1..).unwrap_or_default()),
-            '\\' => rest.get(place + 1..).is_some_and(|next| next.starts_with(['"', 'n', 'r', 't'])),
-            other => other.is_whitespace(),
-        };
-        if stops {
-            end = place;
-            break;
-        }
-    }
-    without_closers(rest.get(..end).unwrap_or_default()).len()
-}
-
-fn ends_pair(next: &str) -> bool {
-    let start = next.trim_start_matches(' ');
-    if start.len() < next.len() || start.is_empty() || start.starts_with(['"', '\'', '{', '[', '&', '|']) {
-        return true;
-    }
-    let near = start.bytes().take(NEXT_NAME_BYTES_MAX);
-    let name = near.take_while(|byte| is_name_byte(*byte) || *byte == b' ').count();
-    name > 0 && start.as_bytes().get(name).is_some_and(|byte| matches!(byte, b'=' | b':'))
-}
-
-/// Without the brackets that close what was opened before the value.
-fn without_closers(word: &str) -> &str {
-    let count = |wanted: char| word.matches(wanted).count();
-    let mut surplus =
-        [('(', ')'), ('[', ']'), ('{', '}')].map(|(open, close)| (close, count(close).saturating_sub(count(open))));
-    let mut word = word.trim_end_matches([',', ';']);
-    while let Some(last) = word.chars().next_back() {
-        let Some((_, left)) = surplus.iter_mut().find(|(close, left)| *close == last && *left > 0) else { break };
-        *left -= 1;
-        word = word.strip_suffix(last).unwrap_or(word);
-    }
-    word
 }
 
 /// A line as Secrets print it, `username: YWRtaW4=` or `key: …`: names that mean nothing elsewhere, with a value in base64.

@@ -100,7 +100,12 @@ const PATTERNS: &[Pattern] = &[
         Check::Always,
         r"\b(?<v>SG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}|[rs]k_(?:live|test)_[A-Za-z0-9]{16,}|AGE-SECRET-KEY-1[A-Z0-9]{40,})",
     ),
-    pattern(VENDOR, Class::VendorToken, Check::Open, r"(?i)[?&]sig=(?<v>[A-Za-z0-9%+/=_\-]{16,})"),
+    pattern(
+        VENDOR,
+        Class::VendorToken,
+        Check::Open,
+        r"(?i)[?&](?:sig|X-Amz-Signature|X-Goog-Signature)=(?<v>[A-Za-z0-9%+/=_\-]{16,})",
+    ),
     pattern(
         VENDOR,
         Class::Webhook,
@@ -147,13 +152,23 @@ const PATTERNS: &[Pattern] = &[
     pattern(CLIENT, Class::Password, Check::Attached, r"(?:^|\s)-p(?<v>[A-Za-z0-9!@#$%^*+_]{6,})(?:\s|$)"),
     pattern(PHRASE, Class::Password, Check::Open, r#"(?i)\bidentified\s+by\s+(?:password\s+)?['"](?<v>[^'"\n]+)['"]"#),
     pattern(PHRASE, Class::Password, Check::Open, r"(?i)\bpassword\s+'(?<v>[^'\n]+)'"),
+    pattern(PHRASE, Class::Token, Check::Open, r#"(?i)\b(?:set-)?cookie["']?\s*[:=]\s*["']?(?<v>[\w.\-]+=[^\n"']+)"#),
+    // Go quotes what it takes for the port: the password up to its first slash.
+    pattern(URL, Class::DatabaseUrl, Check::Open, r#"invalid port ":(?<v>\d*[^\d"][^"]*)" after host"#),
+    // A raw slash makes the address invalid, and the error message quotes it.
+    pattern(
+        URL,
+        Class::DatabaseUrl,
+        Check::Address,
+        r#"(?i)\b(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?)(?:\+[a-z0-9]+)?://[^\s:/@"'<>]*:(?<v>[^\s"'<>?,;]+)@"#,
+    ),
     pattern(PHRASE, Class::Password, Check::Open, r"(?i)\b(?:requirepass|masterauth)\s+(?<v>\S+)"),
     pattern(PHRASE, Class::Password, Check::Open, r"(?i)\blogin\s+\S+\s+password\s+(?<v>\S+)"),
     pattern(
         NAME,
         Class::Password,
         Check::Named,
-        r#"(?i)\bname["']?\s*[:=]\s*["']?(?<n>[\w.\-]+)["']?[,;\s]+["']?value["']?\s*[:=]\s*(?:"(?<v>[^"\n]*)"|'(?<w>[^'\n]*)'|(?<x>[^\s,;"'}]+))"#,
+        r#"(?i)\b(?:name|key)["']?\s*[:=]\s*["']?(?<n>[\w.\-]+)["']?[,;\s]+["']?value["']?\s*[:=]\s*(?:"(?<v>[^"\n]*)"|'(?<w>[^'\n]*)'|(?<x>[^\s,;"'}]+))"#,
     ),
     pattern(
         HASH,
@@ -224,7 +239,7 @@ fn is_attached_password(value: &str) -> bool {
 /// Not the digest of an image and not a port with a query behind it: `host:8080?to=a@b`.
 fn is_address_password(value: &str, after: &str) -> bool {
     let behind_digits = value.trim_start_matches(|c: char| c.is_ascii_digit());
-    let is_port = behind_digits.len() < value.len() && behind_digits.starts_with(['?', '#']);
+    let is_port = behind_digits.len() < value.len() && behind_digits.starts_with(['?', '#', '/']);
     values::is_open(value) && !is_port && !after.starts_with("@sha256:")
 }
 

@@ -61,6 +61,14 @@ pub(super) fn is_placeholder(text: &str) -> bool {
     true
 }
 
+/// Length of the placeholder that begins here; 0 when none does.
+pub(super) fn placeholder_len(text: &str) -> usize {
+    if !text.starts_with(OPENING) {
+        return 0;
+    }
+    after_placeholder(text).map_or(0, |after| text.len() - after.len())
+}
+
 fn after_placeholder(text: &str) -> Option<&str> {
     if let Some(summary) = text.strip_prefix("[CERTIFICATE") {
         let (inside, after) = summary.split_once(']')?;

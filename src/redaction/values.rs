@@ -50,7 +50,7 @@ pub(super) fn is_secret(value: &str, class: Class) -> bool {
 }
 
 fn is_constant(value: &str) -> bool {
-    const CONSTANTS: &str = "true false null nil none undefined unset n/a ~ {} [] \"\" ''";
+    const CONSTANTS: &str = "true false null nil none undefined unset yes no n/a ~ {} [] \"\" ''";
     lists(CONSTANTS, value) || value.chars().all(|c| matches!(c, '*' | '•' | '.' | '-' | '…'))
 }
 

@@ -72,7 +72,13 @@ const BENIGN: &[&str] = &[
     "resources: [\"secrets\", \"configmaps\"]",
     "checksum/secret: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "vault.hashicorp.com/agent-inject-secret-config: secret/data/app",
+    "URL=postgres://host:5432/db?contact=a@b.c",
+    "export TOKEN=$(cat /var/run/secrets/token)",
     // Messages about credentials.
+    "Error: Access denied for user 'app'@'10.0.0.1' (using password: YES)",
+    "unable to retrieve token: error=401 body={\"error\":\"invalid_client\"}",
+    "invalid cookie: missing",
+    "parse \"postgres://db:54x/\": no such host, invalid port \":70000\" after host",
     "password authentication failed for user \"app\"",
     "FATAL:  password authentication failed for user \"app\"",
     "pq: password: pq: password authentication failed",

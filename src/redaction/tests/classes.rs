@@ -38,6 +38,14 @@ fn assignments() {
         ("username: YWRtaW5AZXhhbXBsZQ==", "username: [R]"),
         ("key: c2VjcmV0MTIz", "key: [R]"),
         ("(password=hunter2)", "(password=[R])"),
+        ("DB_PASSWORD=pa\"ss'word", "DB_PASSWORD=[R]"),
+        ("run \"app --password=hunter2\" now", "run \"app --password=[R]\" now"),
+        ("JWT_SECRET=some long phrase here", "JWT_SECRET=[R]"),
+        ("      API_KEY:       abc def", "      API_KEY:       [R]"),
+        ("Environment=\"DB_PASSWORD=two words\"", "Environment=\"DB_PASSWORD=[R]\""),
+        ("PASSWORD=abc ./run.sh --flag", "PASSWORD=[R] ./run.sh --flag"),
+        ("<add key=\"ApiKey\" value=\"hunter2\"/>", "<add key=\"ApiKey\" value=\"[R]\"/>"),
+        ("password{A \"password\": \"two words\"", "password{A \"password\": \"[R]\""),
         ("{password:hunter2}", "{password:[R]}"),
         ("url?password=hunter2&user=app", "url?password=[R]&user=app"),
         ("User app password: hunter2 rejected", "User app password: [R] rejected"),
@@ -103,6 +111,13 @@ fn headers_and_addresses() {
         ("mongodb+srv://app:hunter2@db/shop", "mongodb+srv://app:[R]@db/shop"),
         ("redis://:hunter2@cache:6379/0", "redis://:[R]@cache:6379/0"),
         ("https://app:hunter2@host/path", "https://app:[R]@host/path"),
+        ("mysql://app:p@ss/w0rd@db/shop", "mysql://app:[R]@db/shop"),
+        (
+            "parse \"postgres://app:abc/def@db/x\": invalid port \":abc\" after host",
+            "parse \"postgres://app:[R]@db/x\": invalid port \":[R]\" after host",
+        ),
+        ("Set-Cookie: session=abc; HttpOnly", "Set-Cookie: [R]"),
+        ("GET /x?X-Amz-Signature=fe5f80f77d5fa3beca038a24&y=1", "GET /x?X-Amz-Signature=[R]&y=1"),
         ("app:hunter2@tcp(db:3306)/shop", "app:[R]@tcp(db:3306)/shop"),
     ]);
 }

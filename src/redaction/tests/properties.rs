@@ -231,6 +231,7 @@ proptest! {
     fn planted_secrets_are_found((shape, secret) in planted(), before in benign(), after in benign(), lines in nasty()) {
         for surrounded in [
             format!("{before} {shape}"),
+            format!("{before}\n{shape} {lines}"),
             format!("{before} {shape} {after}"),
             format!("{before}\n{shape}\n{after}"),
             format!("{lines}\n{shape}\n{after}"),
@@ -242,7 +243,7 @@ proptest! {
     }
 
     #[test]
-    fn planted_blocks_are_found((shape, secret) in planted_block(), before in benign(), after in benign(), indent in 0_usize..4) {
+    fn planted_blocks_are_found((shape, secret) in planted_block(), before in nasty(), after in benign(), indent in 0_usize..4) {
         let indented: String = shape.lines().map(|line| format!("{}{line}\n", "  ".repeat(indent))).collect();
         for surrounded in [
             format!("{before}\n{indented}{after}"),

@@ -203,6 +203,12 @@ fn yaml_pairs_lists_and_blocks() {
 }
 
 #[test]
+fn a_placeholder_inside_of_a_secret_in_flow_style_is_left_alone() {
+    let once = text("kind: Secret\n\"data\":{login x password y");
+    assert_eq!(text(&once), once);
+}
+
+#[test]
 fn cut_data_is_read_as_far_as_it_goes() {
     for (input, expected) in [
         // The end is missing, and with it the kind.
