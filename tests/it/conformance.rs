@@ -3,8 +3,10 @@
 
 use crate::process::root;
 
-/// Item, what it demands, and where it is held: a source file and the name of a test in it, or a scenario.
-const ITEMS: &[(u8, &str, &[(&str, &str)])] = &[
+/// Number, what it demands, and where it is held: a source file and the name of a test in it, or a scenario and words of it.
+type Item = (u8, &'static str, &'static [(&'static str, &'static str)]);
+
+const ITEMS: &[Item] = &[
     (1, "hash vectors", &[("src/enrichment/spec_hash/tests.rs", "every_section_of_the_vectors_is_tested")]),
     (
         2,
