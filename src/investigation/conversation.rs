@@ -5,6 +5,7 @@
 //! in which it may only submit; only then does the phase stop without an answer.
 
 mod calls;
+mod condensing;
 mod fitting;
 mod replies;
 
@@ -120,6 +121,7 @@ struct Spent {
     /// Calls of tools that do not count.
     free_calls: u32,
     format_corrections: u32,
+    condensations: u32,
     empty_in_a_row: u32,
     truncations: u32,
     /// Ceiling of the next answers, once one was cut off.
@@ -237,7 +239,11 @@ impl<'a> Conversation<'a> {
         let mut was_too_long = false;
         let (tools, choice) = self.offer(is_last);
         loop {
-            let chars_sent = self.fit(percent, &tools)?;
+            let chars_max = self.room(percent, &tools)?;
+            if !is_last {
+                self.condense(chars_max).await?;
+            }
+            let chars_sent = self.fit(chars_max)? + fitting::size_of_tools(&tools);
             let request = ChatRequest {
                 messages: &self.messages,
                 tools: &tools,
@@ -293,19 +299,22 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Makes request and answer fit into this share of the window; the characters that are sent.
-    fn fit(&mut self, percent: usize, tools: &[ToolDefinition]) -> Result<usize, Stop> {
+    /// Characters the messages may have, so that request and answer fit into this share of the window.
+    fn room(&self, percent: usize, tools: &[ToolDefinition]) -> Result<usize, Stop> {
         let room = self.limits.window_tokens * percent / 100;
         let reserved = self.output_tokens_max().unwrap_or(self.setting.llm.output_tokens_max());
         let tokens = room.saturating_sub(usize::try_from(reserved).unwrap_or(usize::MAX));
-        let around = fitting::size_of_tools(tools);
-        let chars_max = self.gauge.chars(tokens).checked_sub(around).ok_or(Stop::TooLong)?;
+        self.gauge.chars(tokens).checked_sub(fitting::size_of_tools(tools)).ok_or(Stop::TooLong)
+    }
+
+    /// Makes the messages fit; their characters.
+    fn fit(&mut self, chars_max: usize) -> Result<usize, Stop> {
         let fence = self.setting.fence;
         let mut fitting = Fitting { messages: &mut self.messages, results: &mut self.results, fence };
         if !fitting.fit(chars_max) {
             return Err(Stop::TooLong);
         }
-        Ok(fitting::size_of_messages(&self.messages) + around)
+        Ok(fitting::size_of_messages(&self.messages))
     }
 
     /// Raised once after a truncated answer, as far as the window allows.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::audit::{AuditEvent, AuditSubject, AuditTrail, Excerpt, Payload};
 use crate::domain::{Incident, PhaseUsage, Usage};
 use crate::llm::{ChatReply, ErrorKind, LlmError};
+use crate::redaction::Redactor;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{LlmCall, LlmErrorKind, LlmStatus, Phase, RetryOutcome, ToolStatus};
 
@@ -22,6 +23,8 @@ pub(super) struct Journal {
     /// What each phase cost so far, in the order they began.
     accounts: Mutex<Vec<Account>>,
     suspicious: AtomicU32,
+    /// For what the model writes itself; everything else comes here redacted.
+    redactor: Redactor,
 }
 
 /// The running account of one phase.
@@ -52,13 +55,14 @@ pub(super) struct Spent {
 }
 
 impl Journal {
-    pub(super) fn new(audit: AuditTrail, metrics: Metrics, incident: &Incident) -> Self {
+    pub(super) fn new(audit: AuditTrail, metrics: Metrics, incident: &Incident, redactor: Redactor) -> Self {
         Self {
             audit,
             metrics,
             subject: AuditSubject::of(incident),
             accounts: Mutex::default(),
             suspicious: AtomicU32::new(0),
+            redactor,
         }
     }
 
@@ -162,7 +166,7 @@ impl Journal {
             reply.message.text.clone()
         };
         let payload = Payload::LlmResponse {
-            analysis: Excerpt::of(&said),
+            analysis: Excerpt::of(&self.redactor.text(&said).text),
             tokens_used: Some(reply.usage.total()),
             tool_call_count: reply.message.tool_calls.len() as u64,
         };

@@ -111,8 +111,8 @@ pub(super) async fn investigate(
     run: &RunContext,
     diagnosis: &Diagnosis,
 ) -> Result<Investigation, NoAnswer> {
-    let journal = Journal::new(parts.audit.clone(), parts.metrics.clone(), incident);
     let (redactor, fence) = (Redactor::new(random()).with_personal_data(parts.redact.pii), Fence::new(token()));
+    let journal = Journal::new(parts.audit.clone(), parts.metrics.clone(), incident, redactor.clone());
     let ledger = Arc::new(Ledger::default());
     let setting = Setting {
         llm,

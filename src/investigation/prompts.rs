@@ -115,6 +115,11 @@ pub(super) fn rca_user(incident: &Incident, guard: Guard<'_>, hypotheses: &[Stri
     text
 }
 
+/// The system prompt of a summary of earlier turns.
+pub(super) fn condense_system() -> &'static str {
+    include_str!("prompts/condense_system.md").trim_ascii_end()
+}
+
 /// The system prompt of the workflow-selection phase.
 pub(super) fn selection_system(answering: Answering) -> String {
     let contract = answering.selection_contract.trim_end();

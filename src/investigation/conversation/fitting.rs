@@ -89,6 +89,18 @@ pub(super) fn size_of_tools(tools: &[ToolDefinition]) -> usize {
     tools.iter().map(|tool| size(tool) + AROUND).sum()
 }
 
+/// Least share of the room at which a shortened result is still worth reading, in characters.
+const SHARE_CHARS_MIN: usize = 4_000;
+
+/// True when the messages do not fit, and equal shares of the room would leave too little of so many results.
+pub(super) fn is_cramped(messages: &[Message], results: usize, chars_max: usize) -> bool {
+    let whole = size_of_messages(messages);
+    let is_result = |message: &&Message| matches!(message, Message::ToolResult { .. });
+    let of_results: usize = messages.iter().filter(is_result).map(size).sum();
+    let room = chars_max.saturating_sub(whole - of_results);
+    whole > chars_max && room / results.max(1) < SHARE_CHARS_MIN
+}
+
 /// A conversation's messages, and which of them may be shortened.
 pub(super) struct Fitting<'a> {
     pub(super) messages: &'a mut [Message],
@@ -177,10 +189,14 @@ fn shortened(text: &str, kept: usize, fence: &Fence, result_id: &str) -> String 
         return format!("result_id={result_id} {hint}");
     }
     let head: String = text.chars().take(kept).collect();
+    format!("{}\n… {hint}", closed(&head, fence))
+}
+
+/// The beginning of a text with the closing delimiter put back, where it was cut off.
+pub(super) fn closed(head: &str, fence: &Fence) -> String {
     let closing = fence.closing();
     let is_open = head.contains(&fence.opening()) && !head.contains(&closing);
-    let closing = if is_open { format!("\n{closing}") } else { String::new() };
-    format!("{head}{closing}\n… {hint}")
+    if is_open { format!("{head}\n{closing}") } else { head.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,0 +1,133 @@
+//! Condensing a conversation (investigation §2.6 step 3): when shortening alone would leave too little of each result to be
+//! worth reading, the model sums up the earlier turns. Task, summary and the last two turns go on; the ledger keeps every
+//! result. Whatever goes wrong, the conversation stays as it was and is shortened.
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{Conversation, Stop, fitting, text_of};
+use crate::investigation::journal::{Asked, Turn};
+use crate::investigation::prompts;
+use crate::llm::{AssistantMessage, ChatRequest, Message, ToolChoice};
+
+/// How often one phase is condensed at most.
+const CONDENSATIONS_MAX: u32 = 3;
+/// Turns that go on word for word.
+const TURNS_KEPT: usize = 2;
+/// Longest summary asked for, in tokens.
+const SUMMARY_TOKENS_MAX: u32 = 2_000;
+/// Shortest text that can be a summary, in characters.
+const SUMMARY_CHARS_MIN: usize = 40;
+const NOTICE: &str = "Earlier turns were condensed into the summary above; read_tool_result still shows their results whole. \
+                      Go on with the investigation.";
+
+impl Conversation<'_> {
+    /// Condenses when the conversation is cramped and has earlier turns.
+    ///
+    /// # Errors
+    /// [`Stop::Cancelled`] only.
+    pub(super) async fn condense(&mut self, chars_max: usize) -> Result<(), Stop> {
+        let results = self.results.iter().filter(|mark| !mark.is_stub).count();
+        if self.spent.condensations >= CONDENSATIONS_MAX || !fitting::is_cramped(&self.messages, results, chars_max) {
+            return Ok(());
+        }
+        let Some(kept_from) = self.kept_from() else { return Ok(()) };
+        self.spent.condensations += 1;
+        if let Some(summary) = self.summary(kept_from, chars_max).await? {
+            self.replace_earlier(kept_from, summary);
+        }
+        Ok(())
+    }
+
+    /// Index of the first message that goes on; `None` when nothing stands between it and the task.
+    fn kept_from(&self) -> Option<usize> {
+        let is_assistant = |message: &Message| matches!(message, Message::Assistant(_));
+        let turns = self.messages.iter().enumerate().rev().filter(|(_, message)| is_assistant(message));
+        let first = turns.map(|(index, _)| index).nth(TURNS_KEPT - 1)?;
+        (first > 2).then_some(first)
+    }
+
+    async fn summary(&self, kept_from: usize, chars_max: usize) -> Result<Option<String>, Stop> {
+        let setting = self.setting;
+        let transcript = self.transcript(kept_from, chars_max / 2);
+        let messages = [
+            Message::System(prompts::condense_system().to_owned()),
+            Message::User(format!("Delimiters of data carry the token {}.\n\n{transcript}", setting.fence.token())),
+        ];
+        let request = ChatRequest {
+            messages: &messages,
+            tools: &[],
+            tool_choice: ToolChoice::Auto,
+            output_tokens_max: Some(SUMMARY_TOKENS_MAX),
+        };
+        let (provider, model) = (setting.llm.provider(), setting.llm.model());
+        let chars = messages.iter().map(|message| text_of(message).chars().count()).sum();
+        let newest = messages.last().map(text_of).unwrap_or_default();
+        setting.journal.model_asked(Asked { phase: self.phase, model, newest, chars, toolsets: Vec::new() }).await;
+        let began = Instant::now();
+        let answered = tokio::select! {
+            () = setting.run.cancel.cancelled() => return Err(Stop::Cancelled),
+            answered = timeout_at(setting.wrap_up_at, setting.llm.chat(&request)) => answered,
+        };
+        let turn = Turn { provider, model, phase: self.phase, took: began.elapsed() };
+        match answered {
+            Ok(Ok(reply)) => {
+                setting.journal.model_answered(&turn, &reply).await;
+                let summary = setting.redactor.text(reply.message.text.trim()).text;
+                Ok((summary.chars().count() >= SUMMARY_CHARS_MIN).then_some(summary))
+            }
+            Ok(Err(error)) => {
+                setting.journal.model_failed(&turn, &error).await;
+                Ok(None)
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The messages between the task and what goes on, as text; each gets an equal share of the room.
+    fn transcript(&self, kept_from: usize, chars_max: usize) -> String {
+        let earlier = self.messages.get(1..kept_from).unwrap_or_default();
+        let share = chars_max / earlier.len().max(1);
+        let line = |message: &Message| {
+            let who = match message {
+                Message::System(_) | Message::User(_) => "service",
+                Message::Assistant(_) => "investigator",
+                Message::ToolResult { .. } => "tool",
+            };
+            let calls = match message {
+                Message::Assistant(said) => &*said.tool_calls,
+                _ => &[],
+            };
+            let calls: Vec<String> = calls.iter().map(|call| format!("{}({})", call.name, call.arguments)).collect();
+            let text: String = format!("{} {}", text_of(message), calls.join(" ")).chars().take(share).collect();
+            format!("## {who}\n{}", fitting::closed(text.trim(), self.setting.fence))
+        };
+        earlier.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Takes the summary in, when that makes the conversation smaller.
+    fn replace_earlier(&mut self, kept_from: usize, summary: String) {
+        let before = fitting::size_of_messages(&self.messages);
+        let mut messages: Vec<Message> = self.messages.iter().take(2).cloned().collect();
+        messages.push(Message::Assistant(AssistantMessage { text: summary, ..AssistantMessage::default() }));
+        messages.push(Message::User(NOTICE.to_owned()));
+        let moved_to = messages.len();
+        messages.extend(self.messages.iter().skip(kept_from).cloned());
+        let after = fitting::size_of_messages(&messages);
+        if after >= before {
+            return;
+        }
+        self.messages = messages;
+        self.results.retain(|mark| mark.message >= kept_from);
+        for mark in &mut self.results {
+            mark.message = mark.message - kept_from + moved_to;
+        }
+        // What was asked before may be asked again: its answer is no longer in the conversation.
+        self.made.clear();
+        tracing::info!(
+            event = "history_condensed",
+            chars_before = before,
+            chars_after = after,
+            "earlier turns summed up"
+        );
+    }
+}
