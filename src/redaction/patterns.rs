@@ -1,7 +1,7 @@
 //! Secrets that show by their own form or by the words around them, wherever they stand in a line.
 
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use base64ct::{Base64, Base64Unpadded, Encoding as _};
 use regex::{Captures, Regex};
@@ -179,15 +179,22 @@ const PATTERNS: &[Pattern] = &[
     pattern(NAME, Class::Password, Check::Named, r"<(?<n>[\w.:\-]+)>(?<v>[^<>\n]+)</"),
 ];
 
-/// Every expression compiles (a test says so); one that did not would be left out rather than end the process.
-static COMPILED: LazyLock<Vec<(&'static Pattern, Regex)>> = LazyLock::new(|| {
-    let compile = |pattern: &'static Pattern| Some((pattern, Regex::new(pattern.expression).ok()?));
-    PATTERNS.iter().filter_map(compile).collect()
-});
+/// The expressions of [`PATTERNS`], each compiled when a line first calls for it: most texts call for few. Every one compiles
+/// (a test says so); one that did not would be left out rather than end the process.
+static COMPILED: LazyLock<Vec<OnceLock<Option<Regex>>>> =
+    LazyLock::new(|| PATTERNS.iter().map(|_| OnceLock::new()).collect());
+
+/// Patterns with these triggers.
+fn wanted(triggers: Triggers) -> impl Iterator<Item = (&'static Pattern, &'static Regex)> {
+    let all = PATTERNS.iter().zip(COMPILED.iter()).filter(move |(pattern, _)| pattern.triggers & triggers != 0);
+    all.filter_map(|(pattern, cell)| {
+        Some((pattern, cell.get_or_init(|| Regex::new(pattern.expression).ok()).as_ref()?))
+    })
+}
 
 /// Places in one line. `at` is where the line begins in the text.
 pub(super) fn find(line: &str, at: usize, triggers: Triggers, spans: &mut Vec<Span>) {
-    for (pattern, regex) in COMPILED.iter().filter(|(pattern, _)| pattern.triggers & triggers != 0) {
+    for (pattern, regex) in wanted(triggers) {
         for captures in regex.captures_iter(line) {
             let Some(value) = ["v", "w", "x"].iter().find_map(|group| captures.name(group)) else { continue };
             if let Some((class, range)) = pattern.judged(line, &captures, value.range()) {
@@ -263,6 +270,6 @@ mod tests {
         for pattern in PATTERNS {
             Regex::new(pattern.expression).unwrap_or_else(|error| panic!("{}: {error}", pattern.expression));
         }
-        assert_eq!(COMPILED.len(), PATTERNS.len());
+        assert_eq!(wanted(Triggers::MAX).count(), PATTERNS.len());
     }
 }
