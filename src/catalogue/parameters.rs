@@ -122,8 +122,9 @@ fn shown(text: &str) -> &str {
     text.char_indices().nth(SHOWN_CHARS_MAX).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
+/// A whole number, also one written like `5.0`, as long as it is exact.
 #[expect(clippy::cast_possible_truncation, reason = "checked to be integral and in range")]
-fn integral(value: &Value) -> Option<i64> {
+pub fn integral(value: &Value) -> Option<i64> {
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     value.as_i64().or_else(|| {
         let number = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT_MAX)?;

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::catalogue::parameters::integral;
 use crate::domain::object::kind_of;
 
 /// Members a model may send; more is not read.
@@ -155,7 +156,7 @@ fn as_kind(kind: &str, rule: &Value, given: &Value) -> Option<Value> {
             Value::Number(_) | Value::Bool(_) => Some(Value::String(given.to_string())),
             _ => None,
         },
-        "integer" => whole(given).or_else(|| text?.parse::<i64>().ok()).map(Value::from),
+        "integer" => integral(given).or_else(|| text?.parse::<i64>().ok()).map(Value::from),
         "number" => given.as_f64().or_else(|| text?.parse::<f64>().ok().filter(|n| n.is_finite())).map(Value::from),
         "boolean" => match (given, text) {
             (Value::Bool(_), _) => Some(given.clone()),
@@ -176,15 +177,6 @@ fn as_kind(kind: &str, rule: &Value, given: &Value) -> Option<Value> {
         "null" => given.is_null().then_some(Value::Null),
         _ => Some(given.clone()),
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "checked to be integral and in range")]
-fn whole(given: &Value) -> Option<i64> {
-    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-    given.as_i64().or_else(|| {
-        let number = given.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT_MAX)?;
-        Some(number as i64)
-    })
 }
 
 #[cfg(test)]

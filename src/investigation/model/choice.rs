@@ -107,9 +107,9 @@ impl Model<'_> {
         let mut rejected: Option<WorkflowChoice> = None;
         loop {
             let answer = conversation.answer(read).await?;
+            course.outcome = answer.stated.outcome;
             let next = match &answer.choice {
                 Choice::NoWorkflow(none) => {
-                    course.outcome = answer.stated.outcome;
                     // It answers the last correction: the choice that failed is withdrawn (investigation §6.3).
                     course.exhausted = None;
                     course.excluded.extend(none.considered.iter().map(|one| ExcludedWorkflow {
@@ -127,9 +127,6 @@ impl Model<'_> {
                     next
                 }
             };
-            if let Choice::Workflow(_) = answer.choice {
-                course.outcome = answer.stated.outcome;
-            }
             course.selection = Some(answer);
             match next {
                 Next::Done => return Ok(()),
