@@ -134,10 +134,12 @@ impl Investigator {
         run.progress.phase("workflow selection");
         let select = self.select(incident, diagnosis);
         let too_late = "the catalogue did not answer in time";
-        let selection = match &stand_in {
-            // Its time may be over already: what is known is told, and a workflow would not be run anyway.
-            Some(_) if run.deadline <= tokio::time::Instant::now() => selection::Selection::default(),
-            _ => within(run, "workflow_selection", too_late, select).await?,
+        let selection = match within(run, "workflow_selection", too_late, select).await {
+            // What is known is told even when the time is over: beside a stand-in no workflow would be run anyway.
+            Err(error) if stand_in.is_some() && error.code == FailureCode::DeadlineExceeded => {
+                selection::Selection::default()
+            }
+            selection => selection?,
         };
         run.progress.phase("decision");
         Ok(conclusion::conclude(incident, diagnosis, selection, stand_in, Timestamp::now()))

@@ -155,6 +155,8 @@ impl Conversation<'_> {
                 return refuse(format!("the arguments do not fit: {problem}\nschema: {schema}"));
             }
         };
+        // Tools are found whatever the case; the same call in another spelling is the same call.
+        let name = name.to_ascii_lowercase();
         let key = format!("{name} {}", canonical(&arguments));
         if let Some(told) = self.repeated(&key, tool.is_time_dependent()) {
             return Plan::Answer(ToolStatus::Error, told);
@@ -164,7 +166,7 @@ impl Conversation<'_> {
         let index = self.setting.journal.next_tool_call(self.phase);
         let shown = self.setting.redactor.text(&in_words(&arguments)).text;
         let result_id = self.setting.ledger.reserve(&own_name, shown);
-        Plan::Run(Box::new(Run { tool, name: name.to_owned(), arguments, notes, key, index, result_id }))
+        Plan::Run(Box::new(Run { tool, name, arguments, notes, key, index, result_id }))
     }
 
     /// What a second identical call is told instead of an answer.
