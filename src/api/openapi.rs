@@ -16,6 +16,7 @@ use super::schema::{HttpValidationError, Severity, SignalMode, ValidationError};
     ),
     tags(
         (name = "Incident Analysis", description = "Submit incidents, follow their investigation, fetch results"),
+        (name = "Recovery Analysis", description = "The next attempt after a remediation that failed"),
         (name = "Health", description = "Probes and configuration"),
     ),
     components(schemas(HttpValidationError, ValidationError, Severity, SignalMode)),
