@@ -8,6 +8,7 @@
 mod conclusion;
 mod config;
 mod entry;
+mod error;
 mod follow;
 mod record;
 mod restart;
@@ -31,11 +32,12 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 pub use config::SessionsConfig;
+pub use error::{CancelError, Drained, SessionsError, SubmitError, Waited};
 pub use follow::{Follower, Step};
 pub use record::{SessionId, SessionKind, SessionRecord, SessionState};
 pub use submission::{Accepted, Attendance, Presence, Submission};
 
-use crate::audit::{AuditError, AuditTrail};
+use crate::audit::AuditTrail;
 use crate::domain::{Incident, Investigation};
 use crate::investigation::{InvestigationError, Investigator, RunContext, Standing};
 use crate::store::{Store, StoreError};
@@ -212,13 +214,15 @@ impl Sessions {
     }
 
     fn refused(&self, refusal: Refusal) -> SubmitError {
-        self.0.metrics.session_finished(SessionOutcome::Rejected, Duration::ZERO);
-        tracing::info!(event = "session_rejected", reason = ?refusal, "the submission is refused");
-        match refusal {
+        let error = match refusal {
             Refusal::Full => SubmitError::QueueFull,
             Refusal::Draining => SubmitError::Draining,
-            Refusal::KeyTaken => SubmitError::KeyTaken,
-        }
+            // The caller's mistake, and no session that could have been.
+            Refusal::KeyTaken => return SubmitError::KeyTaken,
+        };
+        self.0.metrics.session_finished(SessionOutcome::Rejected, Duration::ZERO);
+        tracing::info!(event = "session_rejected", reason = ?refusal, "no place for another session");
+        error
     }
 
     /// Hands a new session to a task of its own and waits until it is durable.
@@ -384,70 +388,4 @@ async fn sweep(inner: Weak<Inner>, every: Duration, ending: CancellationToken) {
 fn now_in_microseconds() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
-}
-
-/// What [`Sessions::drain`] achieved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drained {
-    /// Sessions that reached a final state while draining.
-    pub finished: usize,
-    /// Sessions left for the next start.
-    pub parked: usize,
-}
-
-/// How waiting for a session ended.
-#[derive(Debug)]
-pub enum Waited {
-    /// It has a final state.
-    Finished(Box<SessionRecord>),
-    /// The time was over first.
-    Late,
-    /// The process goes down and leaves the session to the next start.
-    Parked,
-    Forgotten,
-}
-
-/// Why a session was not stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum CancelError {
-    #[error("the session is unknown")]
-    Unknown,
-    /// It has a final state, or is being stopped already.
-    #[error("the session is over")]
-    Over,
-    /// The process goes down and leaves the session to the next start.
-    #[error("the service is shutting down")]
-    Draining,
-    #[error(transparent)]
-    Sessions(#[from] SessionsError),
-}
-
-/// Why an incident was not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
-    /// Every slot and every queue place is taken. Worth a retry in seconds.
-    #[error("the queue of investigations is full")]
-    QueueFull,
-    /// The process is shutting down. Worth a retry elsewhere or later.
-    #[error("the service is shutting down")]
-    Draining,
-    /// The caller's key belongs to another request of the same caller.
-    #[error("the idempotency key belongs to another request")]
-    KeyTaken,
-    /// The session could not be made durable.
-    #[error("the session could not be stored")]
-    Store(#[source] StoreError),
-}
-
-/// Sessions could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionsError {
-    #[error("the session store failed")]
-    Store(#[from] StoreError),
-    /// The terminal event of a session of an earlier process.
-    #[error("the audit trail failed")]
-    Audit(#[from] AuditError),
-    /// A stored value does not decode; the row was altered or written by another version.
-    #[error("stored session {id} cannot be read: {reason}")]
-    Damaged { id: String, reason: String },
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::error;
@@ -82,18 +82,25 @@ pub(super) struct Problem {
     kind: Kind,
     detail: String,
     errors: Vec<FieldError>,
-    header: Option<(HeaderName, HeaderValue)>,
+    advice: Option<Advice>,
     /// Raised while deciding about the caller; its media type is configurable.
     about_caller: bool,
 }
 
+/// What the client is told to do, in a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Advice {
+    RetryAfter(u32),
+    CloseConnection,
+}
+
 impl Problem {
     fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), header: None, about_caller: false }
+        Self { kind, detail: detail.into(), errors: Vec::new(), advice: None, about_caller: false }
     }
 
     fn retry_after(mut self, seconds: u32) -> Self {
-        self.header = Some((RETRY_AFTER, HeaderValue::from(seconds)));
+        self.advice = Some(Advice::RetryAfter(seconds));
         self
     }
 
@@ -179,7 +186,7 @@ impl Problem {
     /// The rest of the body is not waited for, so the connection cannot be used again.
     pub(super) fn body_too_slow() -> Self {
         let mut problem = Self::new(Kind::RequestTimeout, "Request body was not received in time");
-        problem.header = Some((CONNECTION, HeaderValue::from_static("close")));
+        problem.advice = Some(Advice::CloseConnection);
         problem
     }
 
@@ -231,8 +238,14 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
-        if let Some((name, value)) = self.header.clone() {
-            response.headers_mut().insert(name, value);
+        match self.advice {
+            Some(Advice::RetryAfter(seconds)) => {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            Some(Advice::CloseConnection) => {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            None => {}
         }
         if self.kind == Kind::Unauthorized {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -94,3 +94,19 @@ impl fmt::Display for FailureCode {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_its_code() {
+        for code in FailureCode::ALL {
+            let line = InvestigationError::new(code, "rca", "a sentence: with a colon").to_string();
+            assert_eq!(FailureCode::of_line(&line), code, "{line}");
+        }
+        for foreign in ["", "llm", "500: LLM model not configured"] {
+            assert_eq!(FailureCode::of_line(foreign), FailureCode::Internal, "{foreign}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Every operation of the served document against every way to be turned away. An operation without a row fails the test.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeSet;
 

@@ -143,7 +143,8 @@ fn simply(keyword: &str, rule: &Value, value: &Value) -> bool {
         "minLength" => value.as_str().is_none_or(|text| text.chars().count() >= rule.as_u64().unwrap() as usize),
         "format" => match (rule.as_str().unwrap(), value.as_str()) {
             ("uuid", Some(text)) => uuid::Uuid::try_parse(text).is_ok(),
-            ("uri", Some(text)) => reqwest::Url::parse(text).is_ok(),
+            // The generated decoders take references for URIs.
+            ("uri", Some(text)) => text.starts_with('/') || reqwest::Url::parse(text).is_ok(),
             ("date-time", Some(text)) => text.parse::<jiff::Timestamp>().is_ok(),
             _ => true,
         },
@@ -165,9 +166,11 @@ fn is_of(kind: &str, value: &Value) -> bool {
     }
 }
 
+type Change = fn(&mut Investigation);
+
 /// Every kind of outcome an investigation may have.
-fn outcomes() -> Vec<(String, fn(&mut Investigation))> {
-    let mut outcomes: Vec<(String, fn(&mut Investigation))> = vec![
+fn outcomes() -> Vec<(String, Change)> {
+    let mut outcomes: Vec<(String, Change)> = vec![
         ("workflow".into(), |_| {}),
         ("alternatives".into(), |found| {
             found.alternatives = vec![
@@ -206,7 +209,7 @@ fn outcomes() -> Vec<(String, fn(&mut Investigation))> {
             found.confidence = f64::INFINITY;
         }),
     ];
-    let reviews: [fn(&mut Investigation); 8] = [
+    let reviews: [Change; 8] = [
         |found| found.review = Some(ReviewReason::WorkflowNotFound),
         |found| found.review = Some(ReviewReason::ImageMismatch),
         |found| found.review = Some(ReviewReason::ParameterValidationFailed),

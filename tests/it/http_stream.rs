@@ -194,8 +194,10 @@ async fn silence_is_filled_with_comments() {
     assert_eq!(reader.all().await.last().unwrap().event, "complete");
 }
 
+type Telling = Box<dyn FnOnce(&ProgressSender) + Send>;
+
 /// A run that does what the test says.
-fn told(steps: mpsc::Receiver<Box<dyn FnOnce(&ProgressSender) + Send>>) -> Work {
+fn told(steps: mpsc::Receiver<Telling>) -> Work {
     let steps = Arc::new(tokio::sync::Mutex::new(steps));
     Work::new(move |incident, context| {
         let steps = Arc::clone(&steps);

@@ -6,6 +6,7 @@ mod deploy;
 mod examples;
 mod fuzz;
 mod house;
+mod http_clients;
 mod http_contract;
 mod http_matrix;
 mod http_modes;
