@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -194,6 +195,9 @@ impl App {
             limits: config.server.limits(),
             http: config.http,
             severities: config.compat.severity_vocabulary,
+            modes: config.compat.modes(config.investigation.timeout()),
+            ownership: config.auth.session_ownership,
+            streams: Arc::new(Semaphore::new(config.server.limits().streams_max)),
             quiet_probes: config.logging.sample_health,
         };
         let stop_serving = CancellationToken::new();

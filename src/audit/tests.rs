@@ -39,6 +39,7 @@ fn incident() -> Incident {
         signal_annotations: BTreeMap::new(),
         custom_labels: BTreeMap::new(),
         shape: RequestShape::April,
+        interactive: false,
         recovery: None,
     }
 }

@@ -1,4 +1,5 @@
-//! What one investigation writes down on its way: audit events and metrics. Neither ever changes its outcome.
+//! What one investigation writes down on its way: audit events, metrics, and what its watchers see. None of it ever changes
+//! its outcome.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::progress::ProgressSender;
 use crate::audit::{AuditEvent, AuditSubject, AuditTrail, Excerpt, Payload};
 use crate::domain::{Incident, PhaseUsage, Usage};
 use crate::llm::{ChatReply, ErrorKind, LlmError};
@@ -29,6 +31,7 @@ pub(super) struct Journal {
     redactor: Redactor,
     /// For what the prompts hold.
     prompt_redactor: Redactor,
+    progress: ProgressSender,
 }
 
 /// However the investigation ends.
@@ -67,7 +70,13 @@ pub(super) struct Spent {
 }
 
 impl Journal {
-    pub(super) fn new(audit: AuditTrail, metrics: Metrics, incident: &Incident, redactor: Redactor) -> Self {
+    pub(super) fn new(
+        audit: AuditTrail,
+        metrics: Metrics,
+        incident: &Incident,
+        redactor: Redactor,
+        progress: ProgressSender,
+    ) -> Self {
         Self {
             audit,
             metrics,
@@ -76,6 +85,7 @@ impl Journal {
             suspicious: AtomicU32::new(0),
             prompt_redactor: redactor.counted_apart(),
             redactor,
+            progress,
         }
     }
 
@@ -196,8 +206,10 @@ impl Journal {
         } else {
             reply.message.text.clone()
         };
+        let said = self.redactor.text(&said).text;
+        self.progress.model_answered(&said, reply.message.tool_calls.len(), reply.usage);
         let payload = Payload::LlmResponse {
-            analysis: Excerpt::of(&self.redactor.text(&said).text),
+            analysis: Excerpt::of(&said),
             tokens_used: Some(reply.usage.total()),
             tool_call_count: reply.message.tool_calls.len() as u64,
         };
@@ -222,7 +234,17 @@ impl Journal {
         self.record(payload, Some(call.took)).await;
     }
 
+    /// The model's own words about the cause, for whoever watches.
+    pub(super) fn cause_found(&self, summary: &str) {
+        self.progress.cause(&self.redactor.text(summary).text);
+    }
+
+    pub(super) fn tool_started(&self, tool: &str, index: u64) {
+        self.progress.tool_started(tool, index);
+    }
+
     pub(super) async fn tool_called(&self, call: ToolCallRecord<'_>) {
+        self.progress.tool_answered(call.tool, call.index, call.result);
         self.metrics.tool_call(call.toolset, call.tool, call.status, call.took);
         let payload = Payload::ToolCall {
             index: call.index,

@@ -112,7 +112,8 @@ pub(super) async fn investigate(
     diagnosis: &Diagnosis,
 ) -> Result<Investigation, NoAnswer> {
     let (redactor, fence) = (Redactor::new(random()).with_personal_data(parts.redact.pii), Fence::new(token()));
-    let journal = Journal::new(parts.audit.clone(), parts.metrics.clone(), incident, redactor.clone());
+    let journal =
+        Journal::new(parts.audit.clone(), parts.metrics.clone(), incident, redactor.clone(), run.progress.clone());
     let ledger = Arc::new(Ledger::default());
     let setting = Setting {
         llm,
@@ -140,6 +141,7 @@ pub(super) async fn investigate(
     let mut course = Course::default();
     run.progress.phase("root cause analysis");
     model.find_cause(&mut course).await?;
+    journal.cause_found(&course.rca.summary);
     if course.wants_workflow() {
         run.progress.phase("workflow selection");
         model.choose(&mut course).await?;

@@ -5,6 +5,7 @@ mod cancelled;
 mod command;
 mod format;
 mod outcome;
+mod watched;
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
