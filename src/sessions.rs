@@ -7,6 +7,7 @@
 
 mod conclusion;
 mod config;
+mod lifecycle;
 mod record;
 mod restart;
 mod table;

@@ -68,8 +68,11 @@ impl Inner {
             },
         };
         let since = Timestamp::now().duration_since(row.created_at);
-        let event = AuditEvent { subject, payload: Conclusion::shut_down().payload(), duration: since.try_into().ok() };
-        self.audit.remove_session(&row.id, event).await?;
+        let end = Conclusion::shut_down();
+        let event = AuditEvent { subject: subject.clone(), payload: end.payload(), duration: since.try_into().ok() };
+        if self.audit.remove_session(&row.id, event).await? {
+            self.tell_end(subject, &row.id, &end).await;
+        }
         tracing::info!(
             event = "session_failed",
             session_id = row.id,

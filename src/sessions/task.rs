@@ -91,6 +91,7 @@ impl Inner {
         })
         .await;
         let _ = reply.send(Ok(session.id));
+        self.tell_start(&session).await;
 
         let slot = match early {
             Some(slot) => Ok(slot),
@@ -212,6 +213,7 @@ impl Inner {
             },
             Instant::now(),
         );
+        self.tell_end(event.subject, &end.id, conclusion).await;
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
         self.metrics.session_finished(conclusion.outcome(), took);
         self.metrics.investigation_finished(conclusion.status(), took);

@@ -227,6 +227,7 @@ pub(crate) fn finding_for(incident: &Incident) -> Investigation {
             contributing_factors: vec!["limits.memory=256Mi".into()],
             target: Some(incident.resource.clone()),
             causal_chain: vec![],
+            due_diligence: Default::default(),
             evidence: vec![],
         },
         selected_workflow: Some(SelectedWorkflow {

@@ -47,6 +47,7 @@ fn investigation(incident: &Incident) -> Investigation {
             contributing_factors: Vec::new(),
             target: None,
             causal_chain: Vec::new(),
+            due_diligence: Default::default(),
             evidence: Vec::new(),
         },
         selected_workflow: None,
