@@ -202,6 +202,7 @@ impl Inner {
             result,
         };
         let stored = stored && self.write_end(&end, &event).await;
+        self.tell_end(event.subject, &end.id, conclusion).await;
         self.table().finish(
             session.id,
             Ending {
@@ -213,7 +214,6 @@ impl Inner {
             },
             Instant::now(),
         );
-        self.tell_end(event.subject, &end.id, conclusion).await;
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
         self.metrics.session_finished(conclusion.outcome(), took);
         self.metrics.investigation_finished(conclusion.status(), took);
