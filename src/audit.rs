@@ -12,6 +12,7 @@ mod event;
 mod profile;
 mod response;
 pub mod rules;
+mod security;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use uuid::Uuid;
 pub use config::{AuditConfig, AuditSink, LocalAuditConfig};
 pub use event::{AccessRefusal, AuditEvent, AuditSubject, Excerpt, Payload, RcaFinding, SessionEnd};
 pub use profile::Profile;
+pub use security::SecurityAudit;
 
 use crate::store::{AuditRow, FinalState, Store, StoreError, WritePermit};
 use crate::telemetry::Metrics;

@@ -12,7 +12,7 @@ use holmesgpt_api::api::{
     AppState, ConfigSummary, HttpConfig, Limits, LlmSummary, Readiness, ServeConfig, ServerConfig, ServerHandle,
     router, serve,
 };
-use holmesgpt_api::audit::{AuditConfig, AuditSink, AuditTrail};
+use holmesgpt_api::audit::{AuditConfig, AuditSink, AuditTrail, SecurityAudit};
 use holmesgpt_api::auth::{ApiAccess, AuthConfig, AuthMode, Authenticator};
 use holmesgpt_api::domain::{Engine, Incident, Investigation, RootCause, SelectedWorkflow, Severity};
 use holmesgpt_api::sessions::{Sessions, SessionsConfig, SessionsParts, Work};
@@ -37,6 +37,7 @@ pub(crate) struct Setup {
     pub(crate) work: Work,
     /// Dependencies that have not answered yet.
     pub(crate) unseen: Vec<Dependency>,
+    pub(crate) audit: AuditConfig,
     /// Callers are reviewed by this API server and not read from a file.
     pub(crate) reviews: Option<(AuthConfig, PathBuf)>,
 }
@@ -53,6 +54,7 @@ impl Default for Setup {
             sessions: SessionsConfig::default(),
             work: Work::new(async |incident, _| Ok(finding_for(&incident))),
             unseen: Vec::new(),
+            audit: AuditConfig { sink: AuditSink::Local, ..AuditConfig::default() },
             reviews: None,
         }
     }
@@ -62,6 +64,7 @@ pub(crate) struct TestService {
     pub(crate) address: SocketAddr,
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
+    pub(crate) store: Store,
     pub(crate) shutdown: CancellationToken,
     handle: ServerHandle,
     client: reqwest::Client,
@@ -77,13 +80,12 @@ impl TestService {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Metrics::build().unwrap();
         let store = Store::open(&StoreLocation::in_directory(folder.path()), Access::Serve).await.unwrap();
-        let audit = AuditConfig { sink: AuditSink::Local, ..AuditConfig::default() };
-        let audit = AuditTrail::open(&audit, store.clone(), metrics.clone()).await.unwrap();
+        let audit = AuditTrail::open(&setup.audit, store.clone(), metrics.clone()).await.unwrap();
         let parts = SessionsParts {
             config: setup.sessions,
             timeout: Duration::from_secs(60),
-            store,
-            audit,
+            store: store.clone(),
+            audit: audit.clone(),
             metrics: metrics.clone(),
             work: setup.work,
         };
@@ -99,6 +101,7 @@ impl TestService {
                     Authenticator::build_kubernetes(&config, &access, metrics.clone()).await.unwrap()
                 }
             },
+            security: SecurityAudit::new(audit),
             readiness: readiness.clone(),
             metrics: metrics.clone(),
             config: ConfigSummary {
@@ -124,7 +127,7 @@ impl TestService {
             .build()
             .unwrap();
         let address = handle.address();
-        Self { address, readiness, metrics, shutdown, handle, client, _folder: folder }
+        Self { address, readiness, metrics, store, shutdown, handle, client, _folder: folder }
     }
 
     /// A request without a token.

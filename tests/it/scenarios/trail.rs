@@ -74,13 +74,11 @@ async fn played(name: &str, changes: Value) -> Played {
 /// Consumers count on one final attempt that carries the reason.
 #[tokio::test]
 async fn the_last_failed_validation_is_final_and_says_why() {
-    for (name, limits) in [
-        ("validation_exhausted", json!({})),
-        // The turns end before the attempts do.
-        ("validation_exhausted", json!({ "investigation": { "selection": { "max_turns": 2 } } })),
-    ] {
-        let played = played(name, limits).await;
+    // The second time the turns end before the attempts do.
+    for (limits, expected) in [(json!({}), 3), (json!({ "investigation": { "selection": { "max_turns": 2 } } }), 2)] {
+        let played = played("validation_exhausted", limits).await;
         let attempts = bodies(&played, "aiagent.workflow.validation_attempt");
+        assert_eq!(attempts.len(), expected);
         let (last, before) = attempts.split_last().unwrap();
         for attempt in before {
             assert_eq!(attempt["event_outcome"], "pending");
