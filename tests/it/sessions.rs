@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod trail;
+
 use std::future::{Future, pending};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
