@@ -37,7 +37,7 @@ fn by_name() -> Work {
             "fails" => Err(InvestigationError::new(FailureCode::LlmTimeout, "rca", "no answer")),
             "panics" => panic!("boom"),
             "is-cancelled" => Err(InvestigationError::new(FailureCode::Cancelled, "cancelled", "asked for")),
-            "hangs" => pending().await,
+            "hangs" | "waits" => pending().await,
             "answers-late" => {
                 tokio::time::sleep_until(context.deadline).await;
                 Ok(investigation(&incident))
