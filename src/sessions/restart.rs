@@ -22,8 +22,14 @@ impl Inner {
         let mut expired = Vec::new();
         for row in self.store.sessions().await? {
             let Some((id, entry)) = self.restore(&row, now, clock) else {
-                // Unfinished, or not readable as a session at all.
-                lost.push(row);
+                let has_ended = SessionState::parse(&row.state).is_some_and(SessionState::is_terminal);
+                if has_ended {
+                    // Written by a later version. Its terminal event is told already; a second one would be wrong.
+                    tracing::warn!(event = "session_unreadable", session_id = row.id, "finished session forgotten");
+                    expired.push(row.id);
+                } else {
+                    lost.push(row);
+                }
                 continue;
             };
             if entry.is_over(now) {

@@ -145,3 +145,21 @@ async fn an_end_the_store_did_not_take_is_told_by_the_next_start() {
         left = after.crash();
     }
 }
+
+#[tokio::test]
+async fn an_end_that_cannot_be_read_any_more_is_not_told_again() {
+    let service = Fixture::start(SessionsConfig::default(), MINUTE, instant()).await;
+    let id = service.submit("one").await;
+    service.reaches(&id, SessionState::Completed).await;
+    let directory = Arc::clone(&service.directory);
+    service.store.close().await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(directory.path().join(FILE_NAME));
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    for statement in ["DROP TRIGGER sessions_final", "UPDATE sessions SET shape = 'of later days'"] {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    sqlx::Connection::close(connection).await.unwrap();
+    let service = Fixture::start_in(directory, SessionsConfig::default(), MINUTE, instant()).await;
+    assert_eq!(service.state(&id).await, None);
+    assert_eq!(service.events().await, [terminal("one", "complete", "")]);
+}
