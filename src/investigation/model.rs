@@ -168,7 +168,7 @@ impl Model<'_> {
     }
 
     fn guard(&self) -> Guard<'_> {
-        Guard { redactor: self.setting.redactor, fence: self.setting.fence, injection: self.setting.injection }
+        Guard { redactor: self.journal.prompt_redactor(), fence: self.setting.fence, injection: self.setting.injection }
     }
 
     fn limits(&self, phase: PhaseConfig) -> Limits {
