@@ -53,6 +53,7 @@ pub use self::operations::{ConfigSummary, LlmSummary};
 use self::problem::Problem;
 pub use self::readiness::{Phase, Readiness};
 pub use self::server::{ServeConfig, ServerHandle, serve};
+use crate::audit::SecurityAudit;
 use crate::auth::{Authenticator, SessionOwnership};
 use crate::sessions::Sessions;
 use crate::telemetry::Metrics;
@@ -62,6 +63,8 @@ use crate::telemetry::Metrics;
 pub struct AppState {
     pub sessions: Sessions,
     pub authenticator: Authenticator,
+    /// Where refused callers are written down.
+    pub security: SecurityAudit,
     pub readiness: Readiness,
     pub metrics: Metrics,
     /// What `GET /config` tells.

@@ -25,7 +25,7 @@ pub use state_dir::location;
 
 use crate::analyser::{Analyser, GatherLimits};
 use crate::api::{AppState, ConfigSummary, LlmSummary, Readiness, ServeConfig, ServerHandle, router, serve};
-use crate::audit::AuditTrail;
+use crate::audit::{AuditTrail, SecurityAudit};
 use crate::auth::Authenticator;
 use crate::catalogue::{Catalogue, CatalogueError, DirectoryCatalogue};
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
@@ -54,6 +54,7 @@ pub struct Core {
     /// The model, where one is configured and may answer.
     pub llm: Option<Arc<Llm>>,
     pub store: Store,
+    pub audit: AuditTrail,
     pub metrics: Metrics,
 }
 
@@ -87,12 +88,12 @@ impl Core {
             config: config.session.clone(),
             timeout: config.investigation.timeout(),
             store: store.clone(),
-            audit,
+            audit: audit.clone(),
             metrics: metrics.clone(),
             work: investigator.into(),
         };
         let sessions = Sessions::open(parts).await?;
-        Ok(Self { sessions, cluster, llm, store, metrics })
+        Ok(Self { sessions, cluster, llm, store, audit, metrics })
     }
 }
 
@@ -189,6 +190,7 @@ impl App {
         let state = AppState {
             sessions: core.sessions.clone(),
             authenticator,
+            security: SecurityAudit::new(core.audit.clone()),
             readiness: readiness.clone(),
             metrics: core.metrics.clone(),
             config: summary(&config),

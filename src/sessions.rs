@@ -10,6 +10,7 @@ mod config;
 mod entry;
 mod error;
 mod follow;
+mod lifecycle;
 mod record;
 mod restart;
 mod submission;

@@ -12,12 +12,13 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::Span;
+use tracing::{Span, error};
 
-use super::edge::Authenticated;
+use super::edge::{Authenticated, source_ip};
 use super::problem::Problem;
 use super::{AppState, routes};
-use crate::auth::Attempt;
+use crate::audit::{AccessRefusal, SecurityAudit};
+use crate::auth::{Attempt, Refusal};
 
 /// Web pages that may call the API from a browser.
 const ALLOWED_ORIGINS: &[&str] = &["http://localhost", "http://127.0.0.1"];
@@ -55,15 +56,24 @@ pub(super) async fn cross_origin(request: Request, next: Next) -> Response {
 /// A plain `OPTIONS` on a known route tells its methods to anybody.
 pub(super) async fn authenticate(State(state): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
     let is_options = request.method() == Method::OPTIONS && request.extensions().get::<MatchedPath>().is_some();
-    if is_options || routes::is_public(request.uri().path()) {
+    if is_options || is_public(&request) {
         return next.run(request).await;
     }
     let outcome = {
         let authorization: Vec<&[u8]> =
             request.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-        let attempt =
-            Attempt { method: request.method().as_str(), path: request.uri().path(), authorization: &authorization };
-        state.authenticator.check(attempt).await
+        let source_ip = source_ip(&request);
+        let attempt = Attempt {
+            method: request.method().as_str(),
+            path: request.uri().path(),
+            authorization: &authorization,
+            source_ip: &source_ip,
+        };
+        let outcome = state.authenticator.check(attempt).await;
+        if let Err(refusal) = &outcome {
+            record(&state.security, attempt, refusal).await;
+        }
+        outcome
     };
     let caller = match outcome {
         Ok(caller) => caller,
@@ -77,6 +87,25 @@ pub(super) async fn authenticate(State(state): State<Arc<AppState>>, mut request
     let mut response = next.run(request).await;
     response.extensions_mut().insert(known);
     response
+}
+
+/// Reading a public path needs no token; the path is compared as the client wrote it, so no other spelling is public.
+fn is_public(request: &Request) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD) && routes::is_public(request.uri().path())
+}
+
+async fn record(security: &SecurityAudit, attempt: Attempt<'_>, refusal: &Refusal) {
+    let Some(reason) = refusal.reason() else { return };
+    let refused = AccessRefusal {
+        is_known: matches!(refusal, Refusal::Denied { .. }),
+        source_ip: attempt.source_ip.to_owned(),
+        method: attempt.method.to_owned(),
+        path: attempt.path.to_owned(),
+        reason: reason.to_owned(),
+    };
+    if let Err(cause) = security.refused(refused).await {
+        error!(event = "audit_write_failed", error = %cause, "audit event not recorded");
+    }
 }
 
 /// A request's place among those answered at once. Who has to wait long gives it back first.
@@ -95,7 +124,7 @@ pub(super) async fn limit_concurrency(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(slots) = slots.filter(|_| !routes::is_public(request.uri().path())) else {
+    let Some(slots) = slots.filter(|_| !is_public(&request)) else {
         return next.run(request).await;
     };
     let Ok(slot) = slots.try_acquire_owned() else {

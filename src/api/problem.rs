@@ -264,9 +264,12 @@ impl From<Invalid> for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let kind = match &refusal {
-            Refusal::MissingHeader | Refusal::EmptyToken | Refusal::NotAuthenticated | Refusal::NoIdentity => {
-                Kind::Unauthorized
-            }
+            Refusal::MissingHeader
+            | Refusal::InvalidHeader
+            | Refusal::EmptyToken
+            | Refusal::NotAuthenticated
+            | Refusal::WrongAudience
+            | Refusal::NoIdentity => Kind::Unauthorized,
             Refusal::Denied { .. } => Kind::Forbidden,
             Refusal::AuthenticationUnavailable | Refusal::AuthorizationUnavailable => Kind::Unavailable,
         };

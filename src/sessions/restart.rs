@@ -23,8 +23,14 @@ impl Inner {
         let mut expired = Vec::new();
         for row in self.store.sessions().await? {
             let Some((id, entry)) = self.restore(&row, now, clock) else {
-                // Unfinished, or not readable as a session at all.
-                lost.push(row);
+                let has_ended = SessionState::parse(&row.state).is_some_and(SessionState::is_terminal);
+                if has_ended {
+                    // Written by a later version. Its terminal event is told already; a second one would be wrong.
+                    tracing::warn!(event = "session_unreadable", session_id = row.id, "finished session forgotten");
+                    expired.push(row.id);
+                } else {
+                    lost.push(row);
+                }
                 continue;
             };
             if entry.over(now).is_some() {
@@ -77,8 +83,11 @@ impl Inner {
             },
         };
         let since = Timestamp::now().duration_since(row.created_at);
-        let event = AuditEvent { subject, payload: Conclusion::shut_down().payload(), duration: since.try_into().ok() };
-        self.audit.remove_session(&row.id, event).await?;
+        let end = Conclusion::shut_down();
+        let event = AuditEvent { subject: subject.clone(), payload: end.payload(), duration: since.try_into().ok() };
+        if self.audit.remove_session(&row.id, event).await? {
+            self.tell_end(subject, &row.id, &end).await;
+        }
         tracing::info!(
             event = "session_failed",
             session_id = row.id,

@@ -86,6 +86,7 @@ impl Inner {
         .await;
         // A submitter that left takes its attendance along.
         let _ = reply.send(Ok(Accepted { id: session.id, attendance }));
+        self.tell_start(&session).await;
 
         let slot = match early {
             Some(slot) => Ok(slot),
@@ -244,6 +245,7 @@ impl Inner {
             standing: serde_json::to_string(&standing).ok(),
         };
         let stored = stored && self.write_end(&end, &event).await;
+        self.tell_end(event.subject, &end.id, conclusion).await;
         self.table().finish(
             session.id,
             Ending {

@@ -104,9 +104,11 @@ async fn wrong_methods_and_unknown_paths() {
         assert_eq!((options.status, options.header("allow")), (204, allow), "{path}");
     }
     for (path, _) in PUBLIC_ROUTES {
-        let answer = Answer::of(service.stranger("POST", path)).await;
+        let answer = Answer::of(service.caller("POST", path)).await;
         assert_eq!((answer.status, answer.header("allow")), (405, "GET,HEAD"), "{path}");
         assert_eq!(answer.problem().0, "method-not-allowed");
+        let stranger = Answer::of(service.stranger("POST", path)).await;
+        assert_eq!(stranger.status, 401, "{path} is public for reading only");
     }
     for path in ["/", "/nowhere", "/api/v1/incident/session", "/api/v1/incident/session/", "/api/v1/postexec/analyze"] {
         let answer = service.get(path).await;

@@ -14,7 +14,7 @@ use holmesgpt_api::api::{
     AppState, CompatConfig, ConfigSummary, HttpConfig, Limits, LlmSummary, Readiness, ServeConfig, ServerConfig,
     ServerHandle, router, serve,
 };
-use holmesgpt_api::audit::{AuditConfig, AuditSink, AuditTrail};
+use holmesgpt_api::audit::{AuditConfig, AuditSink, AuditTrail, SecurityAudit};
 use holmesgpt_api::auth::{ApiAccess, AuthConfig, AuthMode, Authenticator, SessionOwnership};
 use holmesgpt_api::domain::{Engine, Incident, Investigation, RootCause, SelectedWorkflow, Severity};
 use holmesgpt_api::sessions::{Sessions, SessionsConfig, SessionsParts, Work};
@@ -50,6 +50,7 @@ pub(crate) struct Setup {
     pub(crate) folder: Option<Arc<TempDir>>,
     /// Dependencies that have not answered yet.
     pub(crate) unseen: Vec<Dependency>,
+    pub(crate) audit: AuditConfig,
     /// Callers are reviewed by this API server and not read from a file.
     pub(crate) reviews: Option<(AuthConfig, PathBuf)>,
 }
@@ -70,6 +71,7 @@ impl Default for Setup {
             ownership: SessionOwnership::Off,
             folder: None,
             unseen: Vec::new(),
+            audit: AuditConfig { sink: AuditSink::Local, ..AuditConfig::default() },
             reviews: None,
         }
     }
@@ -96,13 +98,12 @@ impl TestService {
         let folder = setup.folder.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         let metrics = Metrics::build().unwrap();
         let store = Store::open(&StoreLocation::in_directory(folder.path()), Access::Serve).await.unwrap();
-        let audit = AuditConfig { sink: AuditSink::Local, ..AuditConfig::default() };
-        let audit = AuditTrail::open(&audit, store.clone(), metrics.clone()).await.unwrap();
+        let audit = AuditTrail::open(&setup.audit, store.clone(), metrics.clone()).await.unwrap();
         let parts = SessionsParts {
             config: setup.sessions,
             timeout: setup.budget,
             store: store.clone(),
-            audit,
+            audit: audit.clone(),
             metrics: metrics.clone(),
             work: setup.work,
         };
@@ -118,6 +119,7 @@ impl TestService {
                     Authenticator::build_kubernetes(&config, &access, metrics.clone()).await.unwrap()
                 }
             },
+            security: SecurityAudit::new(audit),
             readiness: readiness.clone(),
             metrics: metrics.clone(),
             config: ConfigSummary {
@@ -259,6 +261,7 @@ pub(crate) fn finding_for(incident: &Incident) -> Investigation {
             contributing_factors: vec!["limits.memory=256Mi".into()],
             target: Some(incident.resource.clone()),
             causal_chain: vec![],
+            due_diligence: Default::default(),
             evidence: vec![],
         },
         selected_workflow: Some(SelectedWorkflow {

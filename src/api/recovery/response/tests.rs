@@ -33,6 +33,7 @@ fn investigation(confidence: f64) -> Investigation {
             contributing_factors: vec![],
             target: Some(ResourceRef::namespaced("Deployment", "shop", "pricing")),
             causal_chain: vec![],
+            due_diligence: std::collections::BTreeMap::new(),
             evidence: vec![],
         },
         selected_workflow: Some(SelectedWorkflow {
