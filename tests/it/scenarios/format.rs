@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use holmesgpt_api::catalogue::{Catalogue as _, DirectoryCatalogue};
+use holmesgpt_api::catalogue::{Catalogue as _, DirectoryCatalogue, MatchContext};
 use holmesgpt_api::domain::Recovery;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -81,7 +81,8 @@ fn usual() -> PathBuf {
 async fn with_ids(mut text: String, catalogue: &DirectoryCatalogue) -> String {
     while let Some((before, rest)) = text.split_once("{{workflow:") {
         let (name, after) = rest.split_once("}}").unwrap();
-        let id = catalogue.workflow(name).await.unwrap_or_else(|error| panic!("{error}")).id;
+        let found = catalogue.workflow(name, &MatchContext::default()).await;
+        let id = found.unwrap_or_else(|error| panic!("{error}")).workflow.id;
         text = format!("{before}{id}{after}");
     }
     text
