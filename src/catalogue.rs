@@ -7,6 +7,8 @@ mod directory;
 mod lint;
 mod matching;
 pub mod parameters;
+mod remote;
+mod signal;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use serde_json::Value;
 pub use collection::Problem;
 pub use directory::DirectoryCatalogue;
 pub use parameters::Parameter;
+pub use remote::RemoteCatalogue;
 
 use crate::domain::{Incident, ResourceRef, Severity};
 

@@ -15,7 +15,7 @@ pub const PAGE_ENTRIES_MAX: u32 = 100;
 
 /// The signal context of a question (datastorage §5.1). Severity and priority are words the server takes; an empty component
 /// or environment filters nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SignalContext {
     /// `critical`, `high`, `medium` or `low`.
     pub severity: &'static str,
