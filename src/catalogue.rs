@@ -8,6 +8,7 @@ mod lint;
 mod matching;
 pub mod parameters;
 mod remote;
+mod resources;
 mod signal;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub use collection::Problem;
 pub use directory::DirectoryCatalogue;
 pub use parameters::Parameter;
 pub use remote::RemoteCatalogue;
+pub use resources::{ResourceCatalogue, ResourceTimes};
 
 use crate::domain::{Incident, ResourceRef, Severity};
 
