@@ -12,7 +12,9 @@ use crate::domain::{Incident, PhaseUsage, Usage};
 use crate::llm::{ChatReply, ErrorKind, LlmError};
 use crate::redaction::Redactor;
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{LlmCall, LlmErrorKind, LlmStatus, Phase, RetryOutcome, ToolStatus};
+use crate::telemetry::metrics::{
+    InjectionSign, LlmCall, LlmErrorKind, LlmStatus, Phase, RedactedIn, RetryOutcome, ToolStatus,
+};
 
 /// The pen of one investigation.
 #[derive(Debug)]
@@ -23,8 +25,18 @@ pub(super) struct Journal {
     /// What each phase cost so far, in the order they began.
     accounts: Mutex<Vec<Account>>,
     suspicious: AtomicU32,
-    /// For what the model writes itself; everything else comes here redacted.
+    /// For what the model writes itself and what tools answer; everything else comes here redacted.
     redactor: Redactor,
+    /// For what the prompts hold.
+    prompt_redactor: Redactor,
+}
+
+/// However the investigation ends.
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.metrics.redacted(RedactedIn::Tool, self.redactor.replaced());
+        self.metrics.redacted(RedactedIn::Prompt, self.prompt_redactor.replaced());
+    }
 }
 
 /// The running account of one phase.
@@ -62,8 +74,14 @@ impl Journal {
             subject: AuditSubject::of(incident),
             accounts: Mutex::default(),
             suspicious: AtomicU32::new(0),
+            prompt_redactor: redactor.counted_apart(),
             redactor,
         }
+    }
+
+    /// The same placeholders as the tools' results have.
+    pub(super) fn prompt_redactor(&self) -> &Redactor {
+        &self.prompt_redactor
     }
 
     pub(super) fn spent(&self) -> Spent {
@@ -109,6 +127,7 @@ impl Journal {
     /// A tool result holds text that looks like instructions to a model.
     pub(super) fn suspicious_result(&self, tool: &str, result_id: &str, kinds: &[&str]) {
         self.suspicious.fetch_add(1, Ordering::Relaxed);
+        self.metrics.injection_found(InjectionSign::MarkedResult);
         tracing::warn!(
             event = "injection_marked",
             tool,
@@ -116,6 +135,18 @@ impl Journal {
             kinds = kinds.join(","),
             incident_id = self.subject.incident_id,
             "a tool result looks like instructions to a model; it was marked as data"
+        );
+    }
+
+    /// The model chose what only tool data names. The validation event says so too.
+    pub(super) fn planted_choice(&self, tool: &str, result_id: &str) {
+        self.metrics.injection_found(InjectionSign::PlantedWorkflow);
+        tracing::warn!(
+            event = "injection_obeyed",
+            tool,
+            result_id,
+            incident_id = self.subject.incident_id,
+            "the model chose a workflow that only a tool result names; it is not in the catalogue and was refused"
         );
     }
 

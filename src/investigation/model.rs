@@ -159,7 +159,7 @@ impl Course {
 
 impl Model<'_> {
     fn guard(&self) -> Guard<'_> {
-        Guard { redactor: self.setting.redactor, fence: self.setting.fence, injection: self.setting.injection }
+        Guard { redactor: self.journal.prompt_redactor(), fence: self.setting.fence, injection: self.setting.injection }
     }
 
     fn limits(&self, phase: PhaseConfig) -> Limits {

@@ -67,6 +67,10 @@ labels! {
     DropReason {
         BufferFull = "buffer_full", RetriesExhausted = "retries_exhausted", Rejected = "rejected", Shutdown = "shutdown",
     }
+    /// A sign that somebody tries to steer the model through data.
+    InjectionSign { MarkedResult = "marked_result", PlantedWorkflow = "planted_workflow" }
+    /// Where a secret was taken out of.
+    RedactedIn { Tool = "tool", Prompt = "prompt" }
     /// What the service depends on.
     Dependency { DataStorage = "data_storage", Kubernetes = "kubernetes", Llm = "llm" }
 }
