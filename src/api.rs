@@ -39,7 +39,7 @@ pub use self::config::{CompatConfig, ErrorMediaType, HttpConfig, Limits, ServerC
 use self::edge::RequestedPath;
 pub use self::fields::{FieldError, Step};
 pub use self::openapi::document as openapi;
-pub use self::operations::{ConfigSummary, LlmSummary};
+pub use self::operations::{ConfigSummary, LlmSummary, public_address};
 use self::problem::Problem;
 pub use self::readiness::{Phase, Readiness};
 pub use self::server::{ServeConfig, ServerHandle, serve};
