@@ -148,7 +148,7 @@ async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppErr
 
 /// The client of `DataStorage`, where one is used.
 async fn open_data_storage(config: &Config, metrics: &Metrics) -> Result<Option<DataStorage>, AppError> {
-    for notice in &config.notices {
+    for notice in config.notices() {
         tracing::warn!(event = "config_notice", notice, "about the configuration");
     }
     let Some(section) = config.data_storage() else { return Ok(None) };

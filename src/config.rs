@@ -62,9 +62,9 @@ pub struct Config {
     /// Old name of `data_storage.url`.
     pub data_storage_url: Option<String>,
     pub tls: TlsConfig,
-    /// What an operator should know about how the file was understood.
+    /// What was taken over from old names, one sentence each.
     #[serde(skip)]
-    pub notices: Vec<String>,
+    old_words: Vec<String>,
 }
 
 impl Config {

@@ -40,7 +40,7 @@ pub(super) fn check_config(options: &CheckConfigOptions) -> Result<u8, Failure> 
     for (name, value) in facts(&config, &location, files.as_ref()) {
         let _ = writeln!(text, "  {name:<12} {value}");
     }
-    for notice in &config.notices {
+    for notice in config.notices() {
         let _ = writeln!(text, "  notice: {notice}");
     }
     for problem in files.iter().flat_map(DirectoryCatalogue::problems) {

@@ -26,6 +26,16 @@ impl Config {
         self.data_storage.clone().or_else(|| is_needed.then(DataStorageConfig::default))
     }
 
+    /// What an operator should know about how the configuration is understood, one sentence each.
+    pub fn notices(&self) -> Vec<String> {
+        let mut notices = self.old_words.clone();
+        let is_assumed = |section: &DataStorageConfig| section.url == DataStorageConfig::URL_DEFAULT;
+        if self.data_storage().as_ref().is_some_and(is_assumed) {
+            notices.push(format!("nothing sets data_storage.url: {} is asked", DataStorageConfig::URL_DEFAULT));
+        }
+        notices
+    }
+
     /// Takes over what stands outside the section.
     ///
     /// # Errors
@@ -34,45 +44,52 @@ impl Config {
         let variable = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
         let alias = variable("DATASTORAGE_URL");
         if alias.is_some() {
-            self.notices.push("DATASTORAGE_URL is an old name of DATA_STORAGE_URL".to_owned());
+            self.old_words.push("DATASTORAGE_URL is an old name of DATA_STORAGE_URL".to_owned());
         }
         if let Some(url) = variable("DATA_STORAGE_URL").or(alias) {
             self.named_data_storage().url = url;
         } else if let Some(url) = self.data_storage_url.clone() {
-            self.notices.push("data_storage_url is an old name of data_storage.url".to_owned());
+            self.old_words.push("data_storage_url is an old name of data_storage.url".to_owned());
             let section = self.named_data_storage();
             if section.url == DataStorageConfig::URL_DEFAULT {
                 section.url = url;
             }
         }
         if let Some(text) = variable("DATA_STORAGE_TIMEOUT") {
-            let seconds =
-                text.trim().parse().map_err(|_| format!("DATA_STORAGE_TIMEOUT {text:?} is no number of seconds"));
-            self.named_data_storage().timeout = seconds?;
+            let seconds = text.trim().parse();
+            let seconds = seconds.map_err(|_| format!("DATA_STORAGE_TIMEOUT {text:?} is no number of seconds"))?;
+            self.where_used(|section| section.timeout = seconds);
         }
         if let Some(path) = variable("TLS_CA_FILE") {
-            self.named_data_storage().ca_file = Some(PathBuf::from(path));
+            self.where_used(|section| section.ca_file = Some(PathBuf::from(path)));
         }
         self.settle_ca_file();
-        let settled = self.data_storage();
-        if settled.is_some_and(|settled| settled.url == DataStorageConfig::URL_DEFAULT) {
-            self.notices.push(format!("nothing sets data_storage.url: {} is asked", DataStorageConfig::URL_DEFAULT));
-        }
         Ok(())
     }
 
     /// `tls.ca_file` counts beside the system's certificates, unless the section names its own.
     fn settle_ca_file(&mut self) {
         let Some(path) = self.tls.ca_file.clone() else { return };
-        let Some(mut settled) = self.data_storage().filter(|section| section.ca_file.is_none()) else { return };
+        if self.data_storage().is_none_or(|section| section.ca_file.is_some()) {
+            return;
+        }
         if !path.is_file() {
-            self.notices
+            self.old_words
                 .push(format!("tls.ca_file {} does not exist: the system's certificates count", path.display()));
             return;
         }
-        settled.ca_file = Some(path);
-        settled.system_roots = settled.system_roots.or(Some(true));
-        self.data_storage = Some(settled);
+        self.where_used(|section| {
+            section.ca_file = Some(path);
+            section.system_roots = section.system_roots.or(Some(true));
+        });
+    }
+
+    /// Changes the section, unless nothing uses it: a variable alone does not bring the server into play.
+    fn where_used(&mut self, change: impl FnOnce(&mut DataStorageConfig)) {
+        self.data_storage = self.data_storage().map(|mut section| {
+            change(&mut section);
+            section
+        });
     }
 
     fn named_data_storage(&mut self) -> &mut DataStorageConfig {
@@ -109,7 +126,7 @@ mod tests {
         for (text, environment, url, notices) in cases {
             let config = settled(text, environment).unwrap();
             let got = config.data_storage().map(|section| section.url);
-            assert_eq!((got.as_deref(), config.notices.len()), (url, notices), "{text} {environment:?}");
+            assert_eq!((got.as_deref(), config.notices().len()), (url, notices), "{text} {environment:?}");
         }
     }
 
@@ -130,6 +147,6 @@ mod tests {
         let variable = section("data_storage: {ca_file: /own}".into(), &[("TLS_CA_FILE", "/variable")]);
         assert_eq!(variable.ca_file, Some("/variable".into()));
         let missing = settled("tls: {ca_file: /missing/ca.pem}", &[]).unwrap();
-        assert!(missing.data_storage().unwrap().ca_file.is_none() && missing.notices[0].contains("does not exist"));
+        assert!(missing.data_storage().unwrap().ca_file.is_none() && missing.notices()[0].contains("does not exist"));
     }
 }

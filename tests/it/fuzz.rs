@@ -68,7 +68,7 @@ impl Rig {
         let ids = Ids(ids);
         let provider = Provider::start(seed(), ids.clone(), nowhere.clone()).await;
         let config = json!({
-            "auth": {"mode": "token"}, "audit": {"sink": "local"},
+            "auth": {"mode": "token"}, "audit": {"sink": "local"}, "catalogue": {"source": "directory"},
             "cluster": {"source": "bundle", "bundle": bundle},
             "session": {"max_concurrent_investigations": CONCURRENT},
             "investigation": {

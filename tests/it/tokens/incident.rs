@@ -70,7 +70,7 @@ fn configuration(state: &Path, example: &Path, endpoint: &str) -> Config {
     let key = state.join("key");
     std::fs::write(&key, "sk-tokens\n").unwrap();
     let config = json!({
-        "auth": {"mode": "token"}, "audit": {"sink": "local"},
+        "auth": {"mode": "token"}, "audit": {"sink": "local"}, "catalogue": {"source": "directory"},
         "cluster": {"source": "bundle", "bundle": example.join("bundle")},
         "llm": {"provider": "openai_compatible", "endpoint": endpoint, "model": "scripted", "api_key_file": key},
     });
