@@ -113,7 +113,8 @@ mod tests {
     #[test]
     fn the_environment_wins_over_the_section_and_the_section_over_the_old_key() {
         let both = "data_storage: {url: 'http://section'}\ndata_storage_url: http://old\n";
-        let cases: [(&str, &[(&str, &str)], Option<&str>, usize); 8] = [
+        type Case = (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>, usize);
+        let cases: [Case; 8] = [
             ("logging: {}\n", &[], Some("http://data-storage:8080"), 1),
             (LOCAL, &[], None, 0),
             ("data_storage: {url: 'http://section'}\n", &[], Some("http://section"), 0),

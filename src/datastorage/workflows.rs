@@ -157,19 +157,14 @@ pub struct MandatoryLabels {
     pub priority: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+/// A page of either list.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct RawPage {
-    #[serde(alias = "workflows")]
-    action_types: Vec<Value>,
+    #[serde(alias = "actionTypes", alias = "workflows")]
+    entries: Vec<Value>,
     #[serde(deserialize_with = "lenient")]
     pagination: RawPagination,
-}
-
-impl Default for RawPage {
-    fn default() -> Self {
-        Self { action_types: Vec::new(), pagination: RawPagination::default() }
-    }
 }
 
 #[derive(Default, Deserialize)]
@@ -238,7 +233,7 @@ impl DataStorage {
 impl RawPage {
     /// Entries that can be read and name something.
     fn of<T: DeserializeOwned>(self, names_something: impl Fn(&T) -> bool) -> Page<T> {
-        let entries = self.action_types.into_iter().filter_map(|entry| serde_json::from_value(entry).ok());
+        let entries = self.entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok());
         Page { entries: entries.filter(names_something).collect(), has_more: self.pagination.has_more }
     }
 }
