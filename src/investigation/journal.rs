@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::submit::SubmitTool;
 use crate::audit::{AuditEvent, AuditSubject, AuditTrail, Excerpt, Payload, RcaFinding};
 use crate::domain::{Incident, PhaseUsage, RootCause, Usage};
-use crate::llm::{ChatReply, ErrorKind, LlmError};
+use crate::llm::{AssistantMessage, ChatReply, ErrorKind, LlmError};
 use crate::redaction::Redactor;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{
@@ -192,13 +193,8 @@ impl Journal {
         if reply.retries > 0 {
             self.metrics.llm_retried(call.phase, RetryOutcome::Succeeded);
         }
-        let said = if reply.message.text.is_empty() {
-            reply.message.tool_calls.iter().map(|call| call.name.as_str()).collect::<Vec<_>>().join(", ")
-        } else {
-            reply.message.text.clone()
-        };
         let payload = Payload::LlmResponse {
-            analysis: self.redactor.text(&said).text,
+            analysis: self.redactor.text(&answer_of(&reply.message)).text,
             tokens_used: Some(reply.usage.total()),
             tool_call_count: reply.message.tool_calls.len() as u64,
         };
@@ -297,6 +293,15 @@ pub(super) struct Turn<'a> {
     pub(super) model: &'a str,
     pub(super) phase: Phase,
     pub(super) took: Duration,
+}
+
+/// What the model answered: its text, else what it submitted; nothing when it only asked for tools.
+fn answer_of(said: &AssistantMessage) -> String {
+    if !said.text.trim().is_empty() {
+        return said.text.clone();
+    }
+    let submitted = said.tool_calls.iter().filter(|call| SubmitTool::parse(call.name.trim()).is_some());
+    submitted.map(|call| call.arguments.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 fn label(kind: ErrorKind) -> LlmErrorKind {
