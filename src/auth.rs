@@ -12,7 +12,7 @@ use std::path::Path;
 
 use tracing::{debug, info, warn};
 
-pub use self::config::{AuthConfig, AuthMode};
+pub use self::config::{AuthConfig, AuthMode, SessionOwnership};
 use self::kubernetes::KubernetesReviews;
 pub use self::kubernetes::{ApiAccess, KubernetesAuthError};
 pub use self::token_file::{TokenFile, TokenFileError};

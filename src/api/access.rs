@@ -1,6 +1,6 @@
 //! Layers that decide whether a request reaches its handler: cross-origin rules, authentication, concurrency.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
@@ -11,7 +11,7 @@ use axum::http::header::{
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Span, error};
 
 use super::edge::{Authenticated, source_ip};
@@ -42,11 +42,11 @@ pub(super) async fn cross_origin(request: Request, next: Next) -> Response {
     headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     if is_preflight {
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-        let names = "authorization, content-type, idempotency-key, prefer, x-request-id";
+        let names = "authorization, content-type, idempotency-key, last-event-id, prefer, x-request-id";
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(names));
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     } else {
-        let names = "location, retry-after, x-request-id";
+        let names = "location, preference-applied, retry-after, x-request-id";
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(names));
     }
     response
@@ -108,17 +108,31 @@ async fn record(security: &SecurityAudit, attempt: Attempt<'_>, refusal: &Refusa
     }
 }
 
+/// A request's place among those answered at once. Who has to wait long gives it back first.
+#[derive(Debug, Clone)]
+pub(super) struct Place(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Place {
+    pub(super) fn give_back(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
 /// Bounds how many authenticated requests are answered at once. Probes are never turned away.
 pub(super) async fn limit_concurrency(
     State(slots): State<Option<Arc<Semaphore>>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let Some(slots) = slots.filter(|_| !is_public(&request)) else {
         return next.run(request).await;
     };
-    match slots.try_acquire() {
-        Ok(_slot) => next.run(request).await,
-        Err(_) => Problem::too_many_requests_at_once().into_response(),
-    }
+    let Ok(slot) = slots.try_acquire_owned() else {
+        return Problem::too_many_requests_at_once().into_response();
+    };
+    let place = Place(Arc::new(Mutex::new(Some(slot))));
+    request.extensions_mut().insert(place.clone());
+    let response = next.run(request).await;
+    place.give_back();
+    response
 }

@@ -95,7 +95,8 @@ impl Facts {
             headers.insert(REQUEST_ID, id);
         }
         if self.instance.starts_with("/api/v1") {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // The event stream has said so in its own way.
+            headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         }
         response
     }

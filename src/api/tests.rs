@@ -42,6 +42,9 @@ async fn state(folder: &std::path::Path) -> AppState {
         limits: Limits::default(),
         http: HttpConfig::default(),
         severities: incident::SeverityVocabulary::Auto,
+        modes: CompatConfig::default().modes(Duration::from_secs(1)),
+        ownership: SessionOwnership::Off,
+        streams: Arc::new(Semaphore::new(1)),
         quiet_probes: true,
     }
 }

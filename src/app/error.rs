@@ -5,6 +5,7 @@ use crate::auth::AuthError;
 use crate::catalogue::CatalogueError;
 use crate::cluster::bundle::BundleError;
 use crate::cluster::live::LiveError;
+use crate::datastorage::DataStorageBuildError;
 use crate::llm::LlmBuildError;
 use crate::sessions::SessionsError;
 use crate::store::StoreError;
@@ -22,6 +23,8 @@ pub enum AppError {
     Live(#[from] LiveError),
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    #[error(transparent)]
+    DataStorage(#[from] DataStorageBuildError),
     #[error(transparent)]
     Llm(#[from] LlmBuildError),
     #[error(transparent)]
@@ -50,6 +53,7 @@ impl AppError {
         match self {
             Self::Configuration(_)
             | Self::Catalogue(_)
+            | Self::DataStorage(_)
             | Self::Bundle(_)
             | Self::Live(_)
             | Self::Llm(_)

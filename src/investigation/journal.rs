@@ -1,4 +1,5 @@
-//! What one investigation writes down on its way: audit events and metrics. Neither ever changes its outcome.
+//! What one investigation writes down on its way: audit events, metrics, and what its watchers see. None of it ever changes
+//! its outcome.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::progress::ProgressSender;
 use super::submit::SubmitTool;
 use crate::audit::{AuditEvent, AuditSubject, AuditTrail, Excerpt, Payload, RcaFinding};
 use crate::domain::{Incident, PhaseUsage, RootCause, Usage};
@@ -31,6 +33,7 @@ pub(super) struct Journal {
     redactor: Redactor,
     /// For what the prompts hold.
     prompt_redactor: Redactor,
+    progress: ProgressSender,
 }
 
 /// However the investigation ends.
@@ -69,7 +72,13 @@ pub(super) struct Spent {
 }
 
 impl Journal {
-    pub(super) fn new(audit: AuditTrail, metrics: Metrics, incident: &Incident, redactor: Redactor) -> Self {
+    pub(super) fn new(
+        audit: AuditTrail,
+        metrics: Metrics,
+        incident: &Incident,
+        redactor: Redactor,
+        progress: ProgressSender,
+    ) -> Self {
         Self {
             audit,
             metrics,
@@ -78,6 +87,7 @@ impl Journal {
             suspicious: AtomicU32::new(0),
             prompt_redactor: redactor.counted_apart(),
             redactor,
+            progress,
         }
     }
 
@@ -193,6 +203,13 @@ impl Journal {
         if reply.retries > 0 {
             self.metrics.llm_retried(call.phase, RetryOutcome::Succeeded);
         }
+        let said = if reply.message.text.is_empty() {
+            reply.message.tool_calls.iter().map(|call| call.name.as_str()).collect::<Vec<_>>().join(", ")
+        } else {
+            reply.message.text.clone()
+        };
+        let said = self.redactor.text(&said).text;
+        self.progress.model_answered(&said, reply.message.tool_calls.len(), reply.usage);
         let payload = Payload::LlmResponse {
             analysis: self.redactor.text(&answer_of(&reply.message)).text,
             tokens_used: Some(reply.usage.total()),
@@ -219,6 +236,10 @@ impl Journal {
         self.record(payload, Some(call.took)).await;
     }
 
+    pub(super) fn tool_started(&self, tool: &str, index: u64) {
+        self.progress.tool_started(tool, index);
+    }
+
     /// The root cause is known.
     pub(super) async fn cause_found(&self, cause: Cause) {
         let Cause { mut root_cause, analysis, confidence } = cause;
@@ -227,6 +248,7 @@ impl Journal {
         root_cause.contributing_factors.iter_mut().for_each(clean);
         root_cause.causal_chain.iter_mut().for_each(clean);
         root_cause.due_diligence.values_mut().for_each(clean);
+        self.progress.cause(&root_cause.summary);
         let usage = self.spent().usage;
         let finding = RcaFinding {
             root_cause,
@@ -254,6 +276,7 @@ impl Journal {
     }
 
     pub(super) async fn tool_called(&self, call: ToolCallRecord<'_>) {
+        self.progress.tool_answered(call.tool, call.index, call.result);
         self.metrics.tool_call(call.toolset, call.tool, call.status, call.took);
         let payload = Payload::ToolCall {
             index: call.index,

@@ -14,7 +14,7 @@ impl Inner {
             session_id: session.id.to_string(),
             signal_name: incident.signal_name.clone(),
             severity: incident.severity,
-            created_by: session.caller.clone(),
+            created_by: session.claim.caller.clone(),
         };
         self.tell(AuditSubject::of(incident), payload).await;
     }

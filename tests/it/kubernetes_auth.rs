@@ -50,7 +50,7 @@ struct Script {
 }
 
 /// An API server that answers reviews by script and records them.
-struct ApiServer {
+pub(crate) struct ApiServer {
     script: Arc<Mutex<Script>>,
     folder: TempDir,
     task: tokio::task::JoinHandle<()>,
@@ -102,7 +102,12 @@ impl ApiServer {
         std::mem::take(&mut self.script.lock().unwrap().seen)
     }
 
-    async fn service(&self, config: AuthConfig) -> TestService {
+    /// Knows every token and allows nothing.
+    pub(crate) async fn denying() -> Self {
+        Self::start(known(), allowed(false)).await
+    }
+
+    pub(crate) async fn service(&self, config: AuthConfig) -> TestService {
         TestService::with(Setup { reviews: Some((config, self.kubeconfig())), ..Setup::default() }).await
     }
 }
@@ -157,7 +162,7 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> R
     }
 }
 
-fn config() -> AuthConfig {
+pub(crate) fn config() -> AuthConfig {
     AuthConfig { namespace: Some("kubernaut-system".into()), timeout_seconds: 1, ..AuthConfig::default() }
 }
 

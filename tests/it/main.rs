@@ -1,13 +1,20 @@
 //! The one integration-test binary.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+mod catalogue;
 mod conformance;
 mod datastorage;
 mod deploy;
 mod examples;
 mod fuzz;
 mod house;
+mod http_clients;
 mod http_contract;
+mod http_matrix;
+mod http_modes;
+mod http_published;
+mod http_sessions;
+mod http_stream;
 mod kubernetes_auth;
 mod live_cluster;
 mod malformed;

@@ -41,6 +41,7 @@ pub(super) fn incident() -> Incident {
         signal_annotations: BTreeMap::new(),
         custom_labels: BTreeMap::new(),
         shape: RequestShape::April,
+        interactive: false,
         recovery: None,
     }
 }

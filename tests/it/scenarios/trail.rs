@@ -145,11 +145,10 @@ expect: {verdict: failed}
 ";
     let (scenario, prepared) = format::read("cancelled_and_told", text).await;
     let stage = Stage::set(&scenario, prepared).await;
-    let (progress, _watcher) = ProgressSender::channel();
     let run = RunContext {
         deadline: tokio::time::Instant::now() + super::PATIENCE,
         cancel: tokio_util::sync::CancellationToken::new(),
-        progress,
+        progress: ProgressSender::default(),
     };
     let investigator = investigator(&stage).await;
     let investigating = investigator.investigate(&stage.incident, &run);
