@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -26,7 +27,7 @@ use crate::analyser::{Analyser, GatherLimits};
 use crate::api::{
     AppState, ConfigSummary, LlmSummary, Readiness, ServeConfig, ServerHandle, public_address, router, serve,
 };
-use crate::audit::AuditTrail;
+use crate::audit::{AuditTrail, SecurityAudit};
 use crate::auth::Authenticator;
 use crate::catalogue::{
     Catalogue, CatalogueError, DirectoryCatalogue, RemoteCatalogue, ResourceCatalogue, ResourceTimes,
@@ -61,6 +62,7 @@ pub struct Core {
     /// The model, where one is configured and may answer.
     pub llm: Option<Arc<Llm>>,
     pub store: Store,
+    pub audit: AuditTrail,
     pub metrics: Metrics,
 }
 
@@ -95,12 +97,12 @@ impl Core {
             config: config.session.clone(),
             timeout: config.investigation.timeout(),
             store: store.clone(),
-            audit,
+            audit: audit.clone(),
             metrics: metrics.clone(),
             work: investigator.into(),
         };
         let sessions = Sessions::open(parts).await?;
-        Ok(Self { sessions, cluster, catalogue, data_storage, llm, store, metrics })
+        Ok(Self { sessions, cluster, catalogue, data_storage, llm, store, audit, metrics })
     }
 }
 
@@ -230,12 +232,16 @@ impl App {
         let state = AppState {
             sessions: core.sessions.clone(),
             authenticator,
+            security: SecurityAudit::new(core.audit.clone()),
             readiness: readiness.clone(),
             metrics: core.metrics.clone(),
             config: summary(&config),
             limits: config.server.limits(),
             http: config.http,
             severities: config.compat.severity_vocabulary,
+            modes: config.compat.modes(config.investigation.timeout()),
+            ownership: config.auth.session_ownership,
+            streams: Arc::new(Semaphore::new(config.server.limits().streams_max)),
             quiet_probes: config.logging.sample_health,
         };
         let stop_serving = CancellationToken::new();

@@ -9,7 +9,10 @@ mod config;
 mod content;
 mod envelope;
 mod event;
+mod profile;
 mod response;
+pub mod rules;
+mod security;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +24,9 @@ use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
 pub use config::{AuditConfig, AuditSink, LocalAuditConfig};
-pub use event::{AuditEvent, AuditSubject, Excerpt, Payload};
+pub use event::{AccessRefusal, AuditEvent, AuditSubject, Excerpt, Payload, RcaFinding, SessionEnd};
+pub use profile::Profile;
+pub use security::SecurityAudit;
 
 use crate::store::{AuditRow, FinalState, Store, StoreError, WritePermit};
 use crate::telemetry::Metrics;
@@ -35,6 +40,7 @@ pub struct AuditTrail(Arc<Inner>);
 struct Inner {
     store: Store,
     local: LocalAuditConfig,
+    profile: Profile,
     metrics: Metrics,
     clock: Mutex<EventClock>,
     growth: Mutex<Growth>,
@@ -56,22 +62,27 @@ impl AuditTrail {
             AuditSink::Local => {}
             AuditSink::DataStorage => return Err(AuditError::SinkUnavailable),
         }
-        metrics.declare_audit_events(Payload::EVENT_TYPES);
+        metrics.declare_audit_events(config.schema_profile.event_types());
         let clock = EventClock::after(store.newest_event_timestamp().await?);
         Ok(Self(Arc::new(Inner {
             store,
             local: config.local.clone(),
+            profile: config.schema_profile,
             metrics,
             clock: Mutex::new(clock),
             growth: Mutex::new(Growth::default()),
         })))
     }
 
-    /// Records one event; when this returns, it survives a crash.
+    /// Records one event; when this returns, it survives a crash. Nothing happens when the schema profile has no such
+    /// event.
     ///
     /// # Errors
     /// The event is not recorded. To be logged, never to change a result.
     pub async fn record(&self, event: AuditEvent) -> Result<(), AuditError> {
+        if !event.payload.kind().exists_in(self.0.profile) {
+            return Ok(());
+        }
         self.commit(event, WritePermit::record_event).await.map(drop)
     }
 
@@ -101,13 +112,13 @@ impl AuditTrail {
     ) -> Result<u64, AuditError> {
         let event_type = event.payload.event_type();
         let event_id = Uuid::new_v4();
-        let data = to_raw_value(&envelope::event_data(&event, event_id))?;
+        let data = to_raw_value(&envelope::event_data(&event, event_id, self.0.profile))?;
         let permit = self.0.store.permit().await?;
         let (receipt, bytes) = {
             // Held from taking the time until the row is queued: see the module's promise about order.
             let mut clock = self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
             let event_timestamp = clock.next(Timestamp::now());
-            let body = envelope::body(&event, event_timestamp, &data)?;
+            let body = envelope::body(&event, event_timestamp, &data, self.0.profile)?;
             let correlation_id = envelope::correlation_id(&event).to_owned();
             let bytes = body.len() as u64;
             (queue(permit, AuditRow { event_id, correlation_id, event_type, event_timestamp, body }), bytes)

@@ -131,6 +131,7 @@ impl Config {
     pub fn check(&self) -> Result<(), String> {
         self.session.check()?;
         self.auth.check()?;
+        self.compat.check()?;
         self.investigation.check()?;
         self.prompt.check()?;
         self.shutdown.check()?;

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::profile::Profile;
+
 /// Where events go and how many of them are kept.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {
     /// `datastorage` unless set.
     pub sink: AuditSink,
+    /// `a` unless set: the generation of the schema the receiver speaks.
+    pub schema_profile: Profile,
     pub local: LocalAuditConfig,
 }
 

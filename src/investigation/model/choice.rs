@@ -27,6 +27,15 @@ enum Next {
     Correct(String),
 }
 
+/// How a choice stands to the one before and the one after.
+#[derive(Clone, Copy)]
+struct Again {
+    /// It is the rejected one unchanged.
+    same: bool,
+    /// Another one may follow.
+    possible: bool,
+}
+
 impl Model<'_> {
     /// Chooses and validates a workflow. Whatever stops the phase is noted in the course: the root cause stays.
     pub(super) async fn choose(&self, course: &mut Course) -> Result<(), NoAnswer> {
@@ -122,7 +131,8 @@ impl Model<'_> {
                     let same = rejected.as_ref().is_some_and(|before| {
                         before.workflow_id == choice.workflow_id && before.parameters == choice.parameters
                     });
-                    let next = self.validate(view, choice, course, same).await;
+                    let again = Again { same, possible: !conversation.is_over() };
+                    let next = self.validate(view, choice, course, again).await;
                     rejected = Some(choice.clone());
                     next
                 }
@@ -130,14 +140,13 @@ impl Model<'_> {
             course.selection = Some(answer);
             match next {
                 Next::Done => return Ok(()),
-                Next::Correct(_) if conversation.is_over() => return Ok(()),
                 Next::Correct(feedback) => conversation.correct(feedback),
             }
         }
     }
 
     /// One validation: recorded, audited, and either the end or feedback.
-    async fn validate(&self, view: &CatalogueView, choice: &WorkflowChoice, course: &mut Course, same: bool) -> Next {
+    async fn validate(&self, view: &CatalogueView, choice: &WorkflowChoice, course: &mut Course, again: Again) -> Next {
         let Some(target) = course.target().cloned() else { return Next::Done };
         let attempts_max = self.parts.config.max_validation_attempts;
         let attempt = u32::try_from(course.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
@@ -172,8 +181,9 @@ impl Model<'_> {
                 let id = invalid.workflow.as_ref().map_or(&choice.workflow_id, |workflow| &workflow.id).clone();
                 let name = invalid.workflow.as_ref().map(|workflow| workflow.name.as_str());
                 course.exhausted = Some(invalid.reason());
-                self.note_attempt(course, attempt, Some(id), name, Some((&invalid, attempt >= attempts_max))).await;
-                if attempt >= attempts_max {
+                let is_last = attempt >= attempts_max || !again.possible;
+                self.note_attempt(course, attempt, Some(id), name, Some((&invalid, is_last))).await;
+                if is_last {
                     return Next::Done;
                 }
                 Next::Correct(validation::feedback(
@@ -181,7 +191,7 @@ impl Model<'_> {
                     attempt,
                     attempts_max,
                     &view.seen(),
-                    same,
+                    again.same,
                     self.setting.answering().selection_again,
                 ))
             }

@@ -206,6 +206,7 @@ impl Model<'_> {
             contributing_factors: factors,
             target: course.target().cloned(),
             causal_chain: rca.causal_chain.clone(),
+            due_diligence: rca.due_diligence.clone(),
             evidence,
         }
     }

@@ -278,6 +278,7 @@ fn investigation(random: &mut Random) -> Investigation {
             cause_class: None,
             contributing_factors: list(random),
             causal_chain: list(random),
+            due_diligence: Default::default(),
             evidence: vec![Evidence::field(text(random), target.clone(), text(random), text(random))],
             target: random.one_in(2).then_some(target),
         },
