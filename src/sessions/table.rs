@@ -48,8 +48,8 @@ pub(super) enum Refusal {
 pub(super) enum Admission {
     /// A place is reserved. `forgotten` had to go for it; `stored` is to be told when the session is durable.
     New { forgotten: Vec<SessionId>, stored: watch::Sender<Storing> },
-    /// It was submitted before.
-    Known(Found),
+    /// It was submitted before. Whoever waits is counted already when the session is durable.
+    Known { found: Found, attendance: Option<Attendance> },
 }
 
 /// A session as somebody who follows it sees it.
@@ -86,7 +86,9 @@ impl Table {
             return Err(Refusal::Draining);
         }
         if let Some(found) = self.known(claim, presence, now)? {
-            return Ok(Admission::Known(found));
+            // Under the same lock: the last one to leave must not take the run along meanwhile.
+            let attendance = presence.grace().map(|_| self.attend(found.id)).transpose()?.flatten();
+            return Ok(Admission::Known { found, attendance });
         }
         let places = self.config.max_concurrent_investigations.saturating_add(self.config.queue_limit);
         if self.unfinished() >= places {
