@@ -192,7 +192,8 @@ impl Sessions {
     pub async fn accept(&self, submission: Submission) -> Result<Accepted, SubmitError> {
         let Submission { incident, caller, key, presence } = submission;
         let fingerprint = Fingerprint::of(&incident);
-        let claim = Claim { caller, key, fingerprint, is_shared: presence.grace().is_some() };
+        let is_shared = presence.grace().is_some() && key.is_none();
+        let claim = Claim { caller, key, fingerprint, is_shared };
         let id = SessionId::random();
         let admitted = self.0.table().admit(id, &claim, presence, Instant::now());
         match admitted.map_err(|refusal| self.refused(refusal))? {

@@ -110,17 +110,19 @@ impl Table {
         Ok(Admission::New { forgotten, stored })
     }
 
+    /// By its key, where it has one; else, when the caller waits, by the request itself.
     fn known(&self, claim: &Claim, presence: Presence, now: Instant) -> Result<Option<Found>, Refusal> {
-        if let Some(found) = claim.key.as_deref().and_then(|key| self.claims.by_key(&claim.caller, key)) {
-            let is_remembered = self.entries.get(&found.id).is_some_and(|entry| entry.over(now).is_none());
-            if is_remembered || found.is_being_stored() {
-                let same = found.fingerprint == claim.fingerprint;
-                return if same { Ok(Some(found.clone())) } else { Err(Refusal::KeyTaken) };
-            }
+        let remembered = |found: &Found| self.entries.get(&found.id).filter(|entry| entry.over(now).is_none());
+        if let Some(key) = &claim.key {
+            let found = self.claims.by_key(&claim.caller, key);
+            return match found.filter(|found| remembered(found).is_some() || found.is_being_stored()) {
+                Some(found) if found.fingerprint != claim.fingerprint => Err(Refusal::KeyTaken),
+                found => Ok(found.cloned()),
+            };
         }
         let Some(grace) = presence.grace() else { return Ok(None) };
         let found = self.claims.by_request(&claim.caller, claim.fingerprint);
-        let found = found.filter(|found| match self.entries.get(&found.id).filter(|entry| entry.over(now).is_none()) {
+        let found = found.filter(|found| match remembered(found) {
             Some(entry) => entry.is_worth_attaching(grace, self.config.ttl, now),
             None => found.is_being_stored(),
         });
