@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub use config::{AuditConfig, AuditSink, LocalAuditConfig};
 pub use event::{AuditEvent, AuditSubject, Excerpt, Payload};
 
-use crate::store::{AuditRow, FinalState, Store, StoreError, WritePermit};
+use crate::store::{AuditRow, AuditTable, FinalState, Store, StoreError, WritePermit};
 use crate::telemetry::Metrics;
 use clock::EventClock;
 
@@ -110,7 +110,13 @@ impl AuditTrail {
             let body = envelope::body(&event, event_timestamp, &data)?;
             let correlation_id = envelope::correlation_id(&event).to_owned();
             let bytes = body.len() as u64;
-            (queue(permit, AuditRow { event_id, correlation_id, event_type, event_timestamp, body }), bytes)
+            (
+                queue(
+                    permit,
+                    AuditRow { table: AuditTable::Local, event_id, correlation_id, event_type, event_timestamp, body },
+                ),
+                bytes,
+            )
         };
         let affected = receipt.committed().await?;
         if affected > 0 {

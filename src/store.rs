@@ -8,6 +8,7 @@
 
 mod error;
 mod location;
+mod outbox;
 mod rows;
 mod sqlite;
 mod writer;
@@ -25,7 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::StoreError;
 pub use location::{FILE_NAME, StoreConfig, StoreLocation};
-pub use rows::{AuditQuery, AuditRow, AuditTotals, FinalState, NewSession, SessionRow, StoredEvent};
+pub use rows::{
+    Arrival, AuditQuery, AuditRow, AuditTable, AuditTotals, DoubtfulRow, FinalState, NewSession, OutboxChange,
+    OutboxRow, OutboxState, OutboxTotals, QuarantineReason, QuarantinedEvent, SessionRow, StoredEvent, WaitingEvent,
+};
 
 use location::Files;
 use writer::{Job, WRITES_PENDING_MAX, Write, Writer};
@@ -232,7 +236,7 @@ impl Store {
         sqlite::audit_totals(&self.0.readers).await
     }
 
-    /// Timestamp of the newest audit event.
+    /// Timestamp of the newest audit event ever kept, delivered ones included.
     ///
     /// # Errors
     /// The store cannot be read.

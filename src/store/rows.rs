@@ -1,7 +1,14 @@
 //! What goes into the tables and comes out of them. Values are plain: what they mean is for the rooms above.
 
+mod outbox;
+
 use jiff::Timestamp;
 use uuid::Uuid;
+
+pub use outbox::{
+    Arrival, DoubtfulRow, OutboxChange, OutboxRow, OutboxState, OutboxTotals, QuarantineReason, QuarantinedEvent,
+    WaitingEvent,
+};
 
 /// A session when it is accepted; its state is `pending`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +50,19 @@ pub struct SessionRow {
     pub error: Option<String>,
 }
 
+/// Which table keeps an audit event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditTable {
+    /// Events that stay here.
+    Local,
+    /// Events on their way to DataStorage.
+    Outbox,
+}
+
 /// An audit event ready to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
+    pub table: AuditTable,
     pub event_id: Uuid,
     pub correlation_id: String,
     pub event_type: &'static str,
@@ -68,7 +85,7 @@ pub struct StoredEvent {
     pub intact: bool,
 }
 
-/// Which audit events to read, oldest first.
+/// Which audit events to read, oldest first. Asks the local table, the outbox and the quarantine alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditQuery {
     pub correlation_id: Option<String>,

@@ -1,5 +1,7 @@
 //! Every SQL statement of the SQLite store.
 
+mod outbox;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +14,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 
+pub(super) use outbox::*;
+
 use super::error::StoreError;
-use super::rows::{AuditQuery, AuditRow, AuditTotals, FinalState, NewSession, SessionRow, StoredEvent};
+use super::rows::{AuditQuery, AuditRow, AuditTable, AuditTotals, FinalState, NewSession, SessionRow, StoredEvent};
 
 /// How long a statement waits for a lock of another process (`audit requeue`, a backup).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,6 +62,19 @@ async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), S
     transaction.commit().await.map_err(|source| unopened(path, source))
 }
 
+/// Moves one event out of the quarantine over a connection of its own; another process may own the database.
+pub(super) async fn requeue_beside(path: &Path, event_id: &str) -> Result<bool, StoreError> {
+    let connection = options(path).synchronous(SqliteSynchronous::Full).connect().await;
+    let mut connection = connection.map_err(|source| unopened(path, source))?;
+    let found = schema_version(&mut connection).await.map_err(|source| unopened(path, source))?;
+    same_version(path, found)?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::write)?;
+    let moved = requeue(&mut transaction, event_id).await.map_err(StoreError::write)?;
+    transaction.commit().await.map_err(StoreError::write)?;
+    connection.close().await.map_err(StoreError::write)?;
+    Ok(moved > 0)
+}
+
 /// Connections that only read. Opens one of them now, so that faults show here.
 pub(super) async fn open_readers(path: &Path) -> Result<SqlitePool, StoreError> {
     SqlitePoolOptions::new()
@@ -75,6 +92,10 @@ pub(super) async fn open_readers(path: &Path) -> Result<SqlitePool, StoreError> 
 pub(super) async fn check_schema(path: &Path, readers: &SqlitePool) -> Result<(), StoreError> {
     let mut connection = readers.acquire().await.map_err(StoreError::read)?;
     let found = schema_version(&mut connection).await.map_err(|source| unopened(path, source))?;
+    same_version(path, found)
+}
+
+fn same_version(path: &Path, found: i64) -> Result<(), StoreError> {
     let known = known_version();
     match found.cmp(&known) {
         std::cmp::Ordering::Greater => Err(newer(path, found)),
@@ -173,8 +194,15 @@ pub(super) async fn remove_session(connection: &mut SqliteConnection, id: &str) 
         .map(|done| done.rows_affected())
 }
 
-/// Keeps one event. The same event a second time (a retried write) changes nothing.
+/// Keeps one event in its table. The same event a second time (a retried write) changes nothing.
 pub(super) async fn insert_event(connection: &mut SqliteConnection, row: &AuditRow) -> Result<u64, sqlx::Error> {
+    match row.table {
+        AuditTable::Local => insert_local(connection, row).await,
+        AuditTable::Outbox => insert_outbox(connection, row).await,
+    }
+}
+
+async fn insert_local(connection: &mut SqliteConnection, row: &AuditRow) -> Result<u64, sqlx::Error> {
     sqlx::query(
         "INSERT INTO audit_events (event_id, correlation_id, event_type, event_timestamp, body_bytes, sha256, body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (event_id) DO NOTHING",
@@ -184,7 +212,7 @@ pub(super) async fn insert_event(connection: &mut SqliteConnection, row: &AuditR
     .bind(row.event_type)
     .bind(row.event_timestamp.as_microsecond())
     .bind(i64::try_from(row.body.len()).unwrap_or(i64::MAX))
-    .bind(digest(&row.body))
+    .bind(digest(row.body.as_bytes()))
     .bind(&row.body)
     .execute(connection)
     .await
@@ -275,12 +303,19 @@ pub(super) async fn events(readers: &SqlitePool, query: &AuditQuery) -> Result<V
     let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(
         "SELECT seq, event_id, correlation_id, event_type, event_timestamp, sha256, body FROM audit_events WHERE seq > ",
     );
+    push_filter(&mut sql, query);
+    let rows = sql.build().fetch_all(readers).await.map_err(StoreError::read)?;
+    rows.iter().map(stored_event).collect()
+}
+
+/// What follows `WHERE seq > `.
+fn push_filter(sql: &mut QueryBuilder<Sqlite>, query: &AuditQuery) {
     sql.push_bind(query.after_seq);
     if let Some(correlation_id) = &query.correlation_id {
-        sql.push(" AND correlation_id = ").push_bind(correlation_id);
+        sql.push(" AND correlation_id = ").push_bind(correlation_id.clone());
     }
     if let Some(event_type) = &query.event_type {
-        sql.push(" AND event_type = ").push_bind(event_type);
+        sql.push(" AND event_type = ").push_bind(event_type.clone());
     }
     if let Some(since) = query.since {
         sql.push(" AND event_timestamp >= ").push_bind(since.as_microsecond());
@@ -289,22 +324,28 @@ pub(super) async fn events(readers: &SqlitePool, query: &AuditQuery) -> Result<V
         sql.push(" AND event_timestamp < ").push_bind(until.as_microsecond());
     }
     sql.push(" ORDER BY seq LIMIT ").push_bind(query.events_max);
-    let rows = sql.build().fetch_all(readers).await.map_err(StoreError::read)?;
-    rows.iter().map(stored_event).collect()
 }
 
 fn stored_event(row: &SqliteRow) -> Result<StoredEvent, StoreError> {
-    let body: String = column(row, "body")?;
-    let sha256: Vec<u8> = column(row, "sha256")?;
+    let (body, intact) = body(row)?;
     Ok(StoredEvent {
         seq: column(row, "seq")?,
         event_id: column(row, "event_id")?,
         correlation_id: column(row, "correlation_id")?,
         event_type: column(row, "event_type")?,
         event_timestamp: instant(row, "event_timestamp")?,
-        intact: digest(&body) == sha256,
+        intact,
         body,
     })
+}
+
+/// The body and whether it still has its digest. Read as bytes: an altered one need not be text.
+fn body(row: &SqliteRow) -> Result<(String, bool), StoreError> {
+    let bytes: Vec<u8> = row.try_get_unchecked("body").map_err(StoreError::read)?;
+    let sha256: Vec<u8> = column(row, "sha256")?;
+    let intact = digest(&bytes) == sha256;
+    let text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    Ok((text, intact))
 }
 
 pub(super) async fn audit_totals(readers: &SqlitePool) -> Result<AuditTotals, StoreError> {
@@ -315,15 +356,19 @@ pub(super) async fn audit_totals(readers: &SqlitePool) -> Result<AuditTotals, St
 }
 
 pub(super) async fn newest_event_timestamp(readers: &SqlitePool) -> Result<Option<Timestamp>, StoreError> {
-    let newest: Option<i64> = sqlx::query_scalar("SELECT max(event_timestamp) FROM audit_events")
-        .fetch_one(readers)
-        .await
-        .map_err(StoreError::read)?;
+    // An aggregate ignores nulls, the function `max` of several arguments does not.
+    let newest: Option<i64> = sqlx::query_scalar(
+        "SELECT max(newest) FROM (SELECT max(event_timestamp) AS newest FROM audit_events
+         UNION ALL SELECT newest_timestamp FROM audit_outbox_totals)",
+    )
+    .fetch_one(readers)
+    .await
+    .map_err(StoreError::read)?;
     newest.map(|micros| timestamp(micros, "event_timestamp")).transpose()
 }
 
-fn digest(body: &str) -> Vec<u8> {
-    Sha256::digest(body.as_bytes()).to_vec()
+fn digest(body: &[u8]) -> Vec<u8> {
+    Sha256::digest(body).to_vec()
 }
 
 fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, StoreError>

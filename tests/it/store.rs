@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use holmesgpt_api::store::{
-    Access, AuditQuery, AuditRow, FILE_NAME, FinalState, NewSession, Store, StoreError, StoreLocation,
+    Access, AuditQuery, AuditRow, AuditTable, FILE_NAME, FinalState, NewSession, Store, StoreError, StoreLocation,
 };
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -21,6 +21,7 @@ async fn open(directory: &Path) -> Store {
 
 fn event(correlation_id: &str, body: &str) -> AuditRow {
     AuditRow {
+        table: AuditTable::Local,
         event_id: Uuid::new_v4(),
         correlation_id: correlation_id.to_owned(),
         event_type: "aiagent.llm.request",
