@@ -34,6 +34,7 @@
 //! | [`llm`] | chat types, dialect codecs, one exchange with retries |
 //! | [`audit`] | what happened, in a store that survives a crash |
 //! | [`auth`] | who may call: token and access reviews, or a token file |
+//! | [`datastorage`] | typed client of the `DataStorage` API: one pool, one token |
 //! | [`store`] | `SQLite`: schema, migrations, queries |
 //! | [`service_account`] | how we prove who we are: secrets in files, read again when refused |
 //! | [`redaction`] | what must never leave: secrets taken out by structure and by pattern, injected instructions marked |
@@ -72,6 +73,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod datastorage;
 pub mod domain;
 pub mod enrichment;
 pub mod investigation;

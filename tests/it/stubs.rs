@@ -1,5 +1,6 @@
 //! Small servers that stand in for what the service talks to.
 
 pub(crate) mod apiserver;
+pub(crate) mod datastorage;
 pub(crate) mod model;
 pub(crate) mod scripted;
