@@ -24,13 +24,14 @@ pub use state_dir::location;
 
 use crate::analyser::{Analyser, GatherLimits};
 use crate::api::{AppState, ConfigSummary, LlmSummary, Readiness, ServeConfig, ServerHandle, router, serve};
-use crate::audit::AuditTrail;
+use crate::audit::{AuditSink, AuditTrail};
 use crate::auth::Authenticator;
 use crate::catalogue::{Catalogue, CatalogueError, DirectoryCatalogue};
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
 use crate::cluster::live::{LiveCluster, LiveConfig};
 use crate::cluster::{Cluster, ConfinedCluster};
 use crate::config::{CatalogueConfig, ClusterConfig, ClusterSource, Config, ShutdownConfig};
+use crate::datastorage::DataStorage;
 use crate::enrichment::Enricher;
 use crate::investigation::{Investigator, InvestigatorParts};
 use crate::llm::Llm;
@@ -53,6 +54,7 @@ pub struct Core {
     /// The model, where one is configured and may answer.
     pub llm: Option<Arc<Llm>>,
     pub store: Store,
+    pub audit: AuditTrail,
     pub metrics: Metrics,
 }
 
@@ -66,8 +68,13 @@ impl Core {
         let cluster = open_cluster(&config.cluster).await?;
         let catalogue = open_catalogue(&config.catalogue).await?;
         let llm = config.model().map(Llm::build).transpose()?.map(Arc::new);
+        let delivers = config.audit.sink == AuditSink::DataStorage;
+        let datastorage = delivers.then(|| DataStorage::build(&config.data_storage, metrics.clone())).transpose()?;
         let store = Store::open(location, Access::Serve).await?;
         let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
+        if let Some(datastorage) = datastorage {
+            audit.deliver_to(datastorage);
+        }
         let investigator = Investigator::new(InvestigatorParts {
             config: config.investigation.clone(),
             prompt: config.prompt,
@@ -86,12 +93,12 @@ impl Core {
             config: config.session.clone(),
             timeout: config.investigation.timeout(),
             store: store.clone(),
-            audit,
+            audit: audit.clone(),
             metrics: metrics.clone(),
             work: investigator.into(),
         };
         let sessions = Sessions::open(parts).await?;
-        Ok(Self { sessions, cluster, llm, store, metrics })
+        Ok(Self { sessions, cluster, llm, store, audit, metrics })
     }
 }
 

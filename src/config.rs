@@ -14,6 +14,7 @@ pub use problem::ConfigError;
 use crate::api::{CompatConfig, HttpConfig, ServerConfig};
 use crate::audit::{AuditConfig, AuditSink};
 use crate::auth::{AuthConfig, AuthMode};
+use crate::datastorage::DataStorageConfig;
 use crate::investigation::{EngineChoice, InvestigationConfig, PromptConfig};
 use crate::llm::LlmConfig;
 use crate::redaction::RedactConfig;
@@ -47,6 +48,7 @@ pub struct Config {
     /// What becomes of text that looks like instructions to a model.
     pub injection: InjectionConfig,
     pub audit: AuditConfig,
+    pub data_storage: DataStorageConfig,
     /// Absent: the analyser answers.
     pub llm: Option<LlmConfig>,
     /// Whether the file says anything about the cluster; else commands may take a recorded one that lies at hand.
@@ -115,6 +117,8 @@ impl Config {
     pub fn check(&self) -> Result<(), String> {
         self.session.check()?;
         self.auth.check()?;
+        self.audit.check()?;
+        self.data_storage.check()?;
         self.investigation.check()?;
         self.prompt.check()?;
         self.shutdown.check()?;

@@ -170,6 +170,11 @@ impl Sessions {
     /// # Errors
     /// See [`SubmitError`]; nothing is stored then.
     pub async fn submit(&self, incident: Incident, caller: &str) -> Result<SessionId, SubmitError> {
+        self.0.audit.admits().map_err(|full| {
+            self.0.metrics.session_finished(SessionOutcome::Rejected, Duration::ZERO);
+            tracing::warn!(event = "session_rejected", reason = %full, "no room for another audit trail");
+            SubmitError::AuditFull
+        })?;
         let admitted = self.0.table().admit(Instant::now());
         let forgotten = admitted.map_err(|refusal| {
             self.0.metrics.session_finished(SessionOutcome::Rejected, Duration::ZERO);
@@ -306,6 +311,9 @@ pub enum SubmitError {
     /// The process is shutting down. Worth a retry elsewhere or later.
     #[error("the service is shutting down")]
     Draining,
+    /// Too many audit events wait for delivery (audit §3.8). Worth a retry later.
+    #[error("too many audit events wait for delivery")]
+    AuditFull,
     /// The session could not be made durable.
     #[error("the session could not be stored")]
     Store(#[source] StoreError),

@@ -214,6 +214,8 @@ impl From<SubmitError> for Problem {
             SubmitError::QueueFull => Self::new(Kind::Unavailable, "Too many investigations are waiting")
                 .retry_after(UNAVAILABLE_RETRY_SECONDS),
             SubmitError::Draining => Self::shutting_down(),
+            SubmitError::AuditFull => Self::new(Kind::Unavailable, "Too many audit events wait for delivery")
+                .retry_after(UNAVAILABLE_RETRY_SECONDS),
             SubmitError::Store(cause) => {
                 let cause: &dyn std::error::Error = &cause;
                 error!(event = "unexpected_error", error = cause, "incident could not be stored");

@@ -5,6 +5,7 @@ use crate::auth::AuthError;
 use crate::catalogue::CatalogueError;
 use crate::cluster::bundle::BundleError;
 use crate::cluster::live::LiveError;
+use crate::datastorage::DataStorageBuildError;
 use crate::llm::LlmBuildError;
 use crate::sessions::SessionsError;
 use crate::store::StoreError;
@@ -24,6 +25,8 @@ pub enum AppError {
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
     Llm(#[from] LlmBuildError),
+    #[error(transparent)]
+    DataStorage(#[from] DataStorageBuildError),
     #[error(transparent)]
     Tools(#[from] crate::tools::BuildError),
     #[error("cannot listen on {address}")]
@@ -53,9 +56,10 @@ impl AppError {
             | Self::Bundle(_)
             | Self::Live(_)
             | Self::Llm(_)
+            | Self::DataStorage(_)
             | Self::Tools(_)
             | Self::Auth(_) => true,
-            Self::Store(StoreError::Url { .. }) | Self::Audit(AuditError::SinkUnavailable) => true,
+            Self::Store(StoreError::Url { .. }) => true,
             Self::Bind { .. }
             | Self::Listener(_)
             | Self::Store(_)

@@ -9,10 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Core;
 use crate::api::Readiness;
+use crate::audit::{AuditFault, AuditTrail};
 use crate::config::ClusterSource;
 use crate::store::Store;
 use crate::telemetry::metrics::Dependency;
 
+/// Between two looks at the audit trail.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks at the store.
 const STORE_INTERVAL: Duration = Duration::from_secs(1);
 /// Reason word of a store that cannot write.
@@ -34,6 +37,7 @@ pub(super) fn spawn(core: &Core, readiness: &Readiness, source: ClusterSource, s
         tokio::spawn(async move { stop.run_until_cancelled(watcher).await });
     };
     until_stopped(Box::pin(watch_store(core.store.clone(), readiness.clone())));
+    until_stopped(Box::pin(watch_audit(core.audit.clone(), readiness.clone())));
     if source == ClusterSource::Live {
         let cluster = Arc::clone(&core.cluster);
         let probe = move || {
@@ -84,6 +88,20 @@ where
             }
         }
         sleep(interval).await;
+    }
+}
+
+async fn watch_audit(audit: AuditTrail, readiness: Readiness) {
+    loop {
+        sleep(AUDIT_INTERVAL).await;
+        let present = audit.faults();
+        for fault in AuditFault::ALL {
+            if present.contains(&fault) {
+                readiness.broken(fault.as_str());
+            } else {
+                readiness.mended(fault.as_str());
+            }
+        }
     }
 }
 

@@ -119,6 +119,11 @@ impl Payload {
         }
     }
 
+    /// Whether its investigation ends with it.
+    pub(super) fn is_terminal(&self) -> bool {
+        matches!(self, Self::ResponseComplete { .. } | Self::ResponseFailed { .. })
+    }
+
     /// Free text of the envelope, in the April spelling.
     pub fn action(&self) -> &'static str {
         match self {

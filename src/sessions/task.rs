@@ -135,6 +135,7 @@ impl Inner {
         progress: Progress,
         too_old: &CancellationToken,
     ) -> Life {
+        let _room = self.audit.reserve();
         let started = Instant::now();
         let queued = started - session.accepted;
         self.table().investigating(session.id);

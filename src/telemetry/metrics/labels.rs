@@ -67,6 +67,10 @@ labels! {
     DropReason {
         BufferFull = "buffer_full", RetriesExhausted = "retries_exhausted", Rejected = "rejected", Shutdown = "shutdown",
     }
+    /// How audit events were sent.
+    AuditEndpoint { Single = "single", Batch = "batch" }
+    /// How a request with audit events ended.
+    AuditWrite { Success = "success", Failure = "failure" }
     /// What the service depends on.
     Dependency { DataStorage = "data_storage", Kubernetes = "kubernetes", Llm = "llm" }
 }
