@@ -20,6 +20,7 @@ mod content;
 mod delivery;
 mod envelope;
 mod event;
+mod fallback;
 mod local;
 mod parcel;
 mod quarantine;
@@ -122,6 +123,9 @@ impl AuditTrail {
                     &QuarantineReason::ALL.map(QuarantineReason::as_str),
                     &sender::FAILURE_CLASSES,
                 );
+                if let Some(salvage) = store.salvage() {
+                    metrics.audit_corrupt_records(salvage.unreadable);
+                }
                 let totals = store.outbox_totals().await?;
                 metrics.audit_recovered(totals.events);
                 if totals.events > 0 {
@@ -160,6 +164,14 @@ impl AuditTrail {
             tracing::warn!(event = "audit_flush_timeout", "undelivered audit events are left to the next start");
         }
         self.stop_delivery();
+        if delivery.fallback.restore(&self.0.store, &self.0.metrics).await.is_err() {
+            let events = delivery.fallback.abandon(&self.0.metrics);
+            tracing::error!(
+                event = "audit_event_dropped",
+                events,
+                "events kept in memory are lost: the disk takes none"
+            );
+        }
         match self.0.store.outbox_totals().await {
             Ok(totals) => totals.events,
             Err(_) => delivery.standing().waiting,
@@ -208,9 +220,22 @@ impl AuditTrail {
     /// Records one event; when this returns, it survives a crash.
     ///
     /// # Errors
-    /// The event is not recorded. To be logged, never to change a result.
+    /// The event is not recorded; while the disk fails it is kept in memory, to be recorded later. To be logged, never to
+    /// change a result.
     pub async fn record(&self, event: AuditEvent) -> Result<(), AuditError> {
-        self.commit(event, WritePermit::record_event).await.map(drop)
+        let Sink::Outbox { delivery, .. } = &self.0.sink else {
+            return self.commit(event, WritePermit::record_event).await.map(drop);
+        };
+        let mut copy = None;
+        let recorded = self.commit(event, |permit, row| {
+            copy = Some(row.clone());
+            permit.record_event(row)
+        });
+        let recorded = recorded.await.map(drop);
+        if let (Err(AuditError::Store(StoreError::Write(_))), Some(row)) = (&recorded, copy) {
+            delivery.fallback.keep(row, &self.0.metrics);
+        }
+        recorded
     }
 
     /// Gives a session its final state and records the event that tells it, both or neither. Answers whether the session
@@ -237,6 +262,12 @@ impl AuditTrail {
         event: AuditEvent,
         queue: impl FnOnce(WritePermit, AuditRow) -> crate::store::Receipt,
     ) -> Result<u64, AuditError> {
+        if let Sink::Outbox { delivery, .. } = &self.0.sink
+            && !delivery.fallback.is_empty()
+        {
+            // Older events first. Should this fail, so will what follows.
+            let _ = delivery.fallback.restore(&self.0.store, &self.0.metrics).await;
+        }
         let began = Instant::now();
         let event_type = event.payload.event_type();
         let event_id = Uuid::new_v4();

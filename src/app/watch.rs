@@ -113,7 +113,9 @@ async fn watch_store(store: Store, readiness: Readiness) {
         } else {
             readiness.broken(STORE_UNAVAILABLE);
             // The next success clears the flag, also when nobody else writes.
-            let _ = store.probe().await;
+            if let Err(error) = store.probe().await {
+                store.distrust(&error);
+            }
         }
     }
 }

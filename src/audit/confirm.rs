@@ -17,6 +17,7 @@ impl Sender {
     /// One question for all events of a correlation that are in doubt.
     pub(super) async fn ask(self, lane: Correlation) -> Answer {
         self.ask_and_settle(&lane).await.unwrap_or_else(|error| {
+            self.store.distrust(&error);
             tracing::error!(event = "audit_outbox_unavailable", error = %error, "the outbox cannot be used; delivery pauses");
             Answer::StoreFailed
         })

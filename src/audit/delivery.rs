@@ -7,11 +7,13 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::backpressure::Spool;
+use super::fallback::Fallback;
 
 /// Shared by the trail and the shipper.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) spool: Spool,
+    pub(super) fallback: Fallback,
     /// Something was recorded.
     pub(super) wake: Notify,
     hurry: AtomicBool,
@@ -36,6 +38,7 @@ impl Delivery {
     pub(super) fn new(spool: Spool) -> Self {
         Self {
             spool,
+            fallback: Fallback::default(),
             wake: Notify::new(),
             hurry: AtomicBool::new(false),
             draining: CancellationToken::new(),

@@ -105,6 +105,8 @@ struct Pace {
     batch_events_max: usize,
     senders: usize,
     forbidden: Duration,
+    /// Between a question without an answer and the next one: long enough for others to have their turn.
+    ask_again: Duration,
     reopen_interval: Duration,
     suspect: SuspectConfig,
 }
@@ -135,6 +137,7 @@ impl Schedule {
                 batch_events_max: config.batch_events_max(),
                 senders: config.senders,
                 forbidden: config.backoff.forbidden,
+                ask_again: config.backoff.ceiling,
                 reopen_interval: config.spool.reopen_interval,
                 suspect: config.suspect.clone(),
             },
@@ -368,6 +371,7 @@ impl Schedule {
         let Some((correlation, mut lane)) = self.lanes.remove_entry(correlation) else { return };
         match answer {
             Answer::Settled { stored } => {
+                lane.asked_in_vain = None;
                 lane.removed(stored, self.pace.batch_events_max);
                 lane.situation = Situation::Ready;
             }
@@ -375,7 +379,11 @@ impl Schedule {
                 lane.removed(stored, self.pace.batch_events_max);
                 lane.doubt(Some(at));
             }
-            Answer::Failed(_) => lane.doubt(Some(now)),
+            // Where only questions are refused, an event twice is better than an event never.
+            Answer::Failed(outage) if outage.class.needs_a_person() && lane.cannot_ask(self.successes) => {
+                lane.situation = Situation::Ready;
+            }
+            Answer::Failed(_) => lane.doubt(Some(now + self.pace.ask_again)),
             Answer::StoreFailed => lane.doubt(Some(now + self.pace.reopen_interval)),
         }
         lane.come_back();

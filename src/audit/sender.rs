@@ -37,8 +37,17 @@ struct Run {
 
 impl Run {
     fn remove(&mut self, correlation_id: &str) {
+        self.count(correlation_id, |count| count.saturating_add(1));
+    }
+
+    /// Nothing of the lane is left.
+    fn forget(&mut self, correlation_id: &str) {
+        self.count(correlation_id, |_| u64::MAX);
+    }
+
+    fn count(&mut self, correlation_id: &str, change: impl FnOnce(u64) -> u64) {
         if let Some((_, count)) = self.removed.iter_mut().find(|(name, _)| **name == *correlation_id) {
-            *count += 1;
+            *count = change(*count);
         }
     }
 }
@@ -110,7 +119,24 @@ impl Sender {
                 break;
             }
             let places = u32::try_from(places).unwrap_or(u32::MAX);
-            for row in self.store.outbox_rows(lane, until_seq, places, room).await? {
+            let found = match self.store.outbox_rows(lane, until_seq, places, room).await {
+                Ok(found) => found,
+                Err(error) if error.is_damage() => {
+                    // Left to the next start, which saves what it can; the others go on.
+                    self.store_failed(&error);
+                    Vec::new()
+                }
+                Err(error) => return Err(error),
+            };
+            if found.is_empty() {
+                // Somebody else took them, or a damaged index lost them: the lane is not to be tried for ever.
+                run.forget(lane);
+            }
+            for mut row in found {
+                if *row.correlation_id != **lane {
+                    // The row was altered: it belongs to the lane it was found by.
+                    (row.body, row.correlation_id) = (None, lane.as_ref().to_owned());
+                }
                 let size = row.body.as_ref().map_or(0, String::len);
                 if bytes + size > REQUEST_BYTES_MAX && !rows.is_empty() {
                     break;
@@ -127,9 +153,9 @@ impl Sender {
         let mut items = Vec::new();
         let mut unfit = Verdicts::default();
         for mut row in rows {
-            match row.body.take() {
+            match row.body.take().filter(|body| names(body, &row)) {
                 None => {
-                    self.metrics.audit_corrupt_record();
+                    self.metrics.audit_corrupt_records(1);
                     unfit.add(row, QuarantineReason::Altered, None, "the body is not the one that was recorded");
                 }
                 Some(_) if row.event_timestamp < oldest => {
@@ -184,7 +210,11 @@ impl Sender {
                 let wait = self.config.confirm.accepted_waits.first().copied().unwrap_or_default();
                 let ask_at = later(Timestamp::now(), wait);
                 self.metrics.audit_unconfirmed(part.len());
-                self.store.change_outbox(vec![OutboxChange::Unconfirmed { seqs, asked: 0, ask_at }]).await?;
+                let unconfirmed = OutboxChange::Unconfirmed { seqs, asked: 0, ask_at };
+                if let Err(error) = self.store.change_outbox(vec![unconfirmed]).await {
+                    // The mark of the attempt is enough for the question.
+                    self.store_failed(&error);
+                }
                 Some(doubt(&part, sent + wait))
             }
             Verdict::Ambiguous => {
@@ -278,6 +308,7 @@ impl Sender {
     }
 
     fn store_failed(&self, error: &StoreError) -> End {
+        self.store.distrust(error);
         tracing::error!(event = "audit_outbox_unavailable", error = %error, "the outbox cannot be used; delivery pauses");
         End::StoreFailed
     }
@@ -296,6 +327,14 @@ pub(super) const FAILURE_CLASSES: [&str; 10] = [
     OutageClass::WrongServer.as_str(),
     OutageClass::ClockSkew.as_str(),
 ];
+
+/// Whether the body is that of an event with the row's identity: the digest does not cover the other columns.
+fn names(body: &str, row: &OutboxRow) -> bool {
+    let states = |member: &str, value: &str| {
+        serde_json::to_string(value).is_ok_and(|value| body.contains(&format!("\"{member}\":{value}")))
+    };
+    states("event_id", &row.event_id) && states("correlation_id", &row.correlation_id)
+}
 
 fn lanes(part: &Part) -> Vec<Correlation> {
     let mut lanes: Vec<Correlation> = Vec::new();

@@ -144,6 +144,7 @@ impl Shipper {
             let arrivals = match self.sender.store.arrivals(self.cursor, ARRIVALS_MAX).await {
                 Ok(arrivals) => arrivals,
                 Err(error) => {
+                    self.sender.store.distrust(&error);
                     tracing::error!(event = "audit_outbox_unavailable", error = %error, "the outbox cannot be read");
                     self.reopen_at = Some(now + self.sender.config.spool.reopen_interval);
                     return;
@@ -266,6 +267,10 @@ impl Shipper {
     /// What others may have changed, and what grows with time alone.
     async fn look_around(&mut self) {
         self.unmet = true;
+        if !self.delivery.fallback.is_empty() {
+            // Tried again with the next look.
+            let _ = self.delivery.fallback.restore(&self.sender.store, &self.sender.metrics).await;
+        }
         self.measure().await;
         match self.sender.store.next_suspect_at().await {
             Ok(at) => self.suspect_at = at,

@@ -107,6 +107,6 @@ impl Store {
     /// The database cannot be opened or written; the event stays where it was.
     pub async fn requeue(location: &StoreLocation, event_id: &str) -> Result<bool, StoreError> {
         let files = location::Files::borrow(location)?;
-        sqlite::requeue_beside(&files.database, event_id).await
+        sqlite::requeue_beside(&files.database, event_id, Timestamp::now()).await
     }
 }

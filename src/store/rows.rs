@@ -90,6 +90,7 @@ pub struct StoredEvent {
 pub struct AuditQuery {
     pub correlation_id: Option<String>,
     pub event_type: Option<String>,
+    pub event_id: Option<String>,
     pub since: Option<Timestamp>,
     /// Exclusive.
     pub until: Option<Timestamp>,
@@ -108,6 +109,7 @@ impl Default for AuditQuery {
         Self {
             correlation_id: None,
             event_type: None,
+            event_id: None,
             since: None,
             until: None,
             after_seq: 0,

@@ -1,6 +1,7 @@
 //! Every SQL statement of the SQLite store.
 
 mod outbox;
+mod salvage;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 
 pub(super) use outbox::*;
+pub(super) use salvage::{find_damage, salvage};
 
 use super::error::StoreError;
 use super::rows::{AuditQuery, AuditRow, AuditTable, AuditTotals, FinalState, NewSession, SessionRow, StoredEvent};
@@ -63,13 +65,13 @@ async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), S
 }
 
 /// Moves one event out of the quarantine over a connection of its own; another process may own the database.
-pub(super) async fn requeue_beside(path: &Path, event_id: &str) -> Result<bool, StoreError> {
+pub(super) async fn requeue_beside(path: &Path, event_id: &str, now: Timestamp) -> Result<bool, StoreError> {
     let connection = options(path).synchronous(SqliteSynchronous::Full).connect().await;
     let mut connection = connection.map_err(|source| unopened(path, source))?;
     let found = schema_version(&mut connection).await.map_err(|source| unopened(path, source))?;
     same_version(path, found)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::write)?;
-    let moved = requeue(&mut transaction, event_id).await.map_err(StoreError::write)?;
+    let moved = requeue(&mut transaction, event_id, now).await.map_err(StoreError::write)?;
     transaction.commit().await.map_err(StoreError::write)?;
     connection.close().await.map_err(StoreError::write)?;
     Ok(moved > 0)
@@ -275,16 +277,16 @@ pub(super) async fn sessions(readers: &SqlitePool) -> Result<Vec<SessionRow>, St
 
 fn session_row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
     Ok(SessionRow {
-        id: column(row, "id")?,
-        state: column(row, "state")?,
-        caller: column(row, "caller")?,
-        shape: column(row, "shape")?,
-        incident_id: column(row, "incident_id")?,
+        id: text(row, "id")?,
+        state: text(row, "state")?,
+        caller: text(row, "caller")?,
+        shape: text(row, "shape")?,
+        incident_id: text(row, "incident_id")?,
         created_at: instant(row, "created_at")?,
         started_at: optional_instant(row, "started_at")?,
         completed_at: optional_instant(row, "completed_at")?,
         deadline_at: instant(row, "deadline_at")?,
-        error: column(row, "error")?,
+        error: optional_text(row, "error")?,
     })
 }
 
@@ -317,6 +319,9 @@ fn push_filter(sql: &mut QueryBuilder<Sqlite>, query: &AuditQuery) {
     if let Some(event_type) = &query.event_type {
         sql.push(" AND event_type = ").push_bind(event_type.clone());
     }
+    if let Some(event_id) = &query.event_id {
+        sql.push(" AND event_id = ").push_bind(event_id.clone());
+    }
     if let Some(since) = query.since {
         sql.push(" AND event_timestamp >= ").push_bind(since.as_microsecond());
     }
@@ -329,10 +334,10 @@ fn push_filter(sql: &mut QueryBuilder<Sqlite>, query: &AuditQuery) {
 fn stored_event(row: &SqliteRow) -> Result<StoredEvent, StoreError> {
     let (body, intact) = body(row)?;
     Ok(StoredEvent {
-        seq: column(row, "seq")?,
-        event_id: column(row, "event_id")?,
-        correlation_id: column(row, "correlation_id")?,
-        event_type: column(row, "event_type")?,
+        seq: number(row, "seq")?,
+        event_id: text(row, "event_id")?,
+        correlation_id: text(row, "correlation_id")?,
+        event_type: text(row, "event_type")?,
         event_timestamp: instant(row, "event_timestamp")?,
         intact,
         body,
@@ -341,18 +346,15 @@ fn stored_event(row: &SqliteRow) -> Result<StoredEvent, StoreError> {
 
 /// The body and whether it still has its digest. Read as bytes: an altered one need not be text.
 fn body(row: &SqliteRow) -> Result<(String, bool), StoreError> {
-    let bytes: Vec<u8> = row.try_get_unchecked("body").map_err(StoreError::read)?;
-    let sha256: Vec<u8> = column(row, "sha256")?;
-    let intact = digest(&bytes) == sha256;
-    let text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-    Ok((text, intact))
+    let body = bytes(row, "body")?.unwrap_or_default();
+    let intact = bytes(row, "sha256")?.is_some_and(|sha256| digest(&body) == sha256);
+    Ok((lossy(body), intact))
 }
 
 pub(super) async fn audit_totals(readers: &SqlitePool) -> Result<AuditTotals, StoreError> {
     let row =
         sqlx::query("SELECT events, bytes FROM audit_totals").fetch_one(readers).await.map_err(StoreError::read)?;
-    let count = |name| column::<i64>(&row, name).map(|count| u64::try_from(count).unwrap_or(0));
-    Ok(AuditTotals { events: count("events")?, bytes: count("bytes")? })
+    Ok(AuditTotals { events: total(&row, "events")?, bytes: total(&row, "bytes")? })
 }
 
 pub(super) async fn newest_event_timestamp(readers: &SqlitePool) -> Result<Option<Timestamp>, StoreError> {
@@ -364,28 +366,56 @@ pub(super) async fn newest_event_timestamp(readers: &SqlitePool) -> Result<Optio
     .fetch_one(readers)
     .await
     .map_err(StoreError::read)?;
-    newest.map(|micros| timestamp(micros, "event_timestamp")).transpose()
+    Ok(newest.map(timestamp))
 }
 
 fn digest(body: &[u8]) -> Vec<u8> {
     Sha256::digest(body).to_vec()
 }
 
-fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, StoreError>
-where
-    T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
-{
-    row.try_get(name).map_err(StoreError::read)
+// Reading columns. A damaged page can turn any value into any other, so nothing here fails for what a row holds: a value
+// out of its range becomes a harmless one, and the digest tells whether the event is still what it was.
+
+fn bytes(row: &SqliteRow, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+    row.try_get_unchecked(name).map_err(StoreError::read)
+}
+
+fn optional_text(row: &SqliteRow, name: &'static str) -> Result<Option<String>, StoreError> {
+    Ok(bytes(row, name)?.map(lossy))
+}
+
+fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+fn text(row: &SqliteRow, name: &'static str) -> Result<String, StoreError> {
+    optional_text(row, name).map(Option::unwrap_or_default)
+}
+
+fn optional_number(row: &SqliteRow, name: &'static str) -> Result<Option<i64>, StoreError> {
+    row.try_get_unchecked(name).map_err(StoreError::read)
+}
+
+fn number(row: &SqliteRow, name: &'static str) -> Result<i64, StoreError> {
+    optional_number(row, name).map(Option::unwrap_or_default)
+}
+
+fn count(row: &SqliteRow, name: &'static str) -> Result<u32, StoreError> {
+    number(row, name).map(|number| u32::try_from(number).unwrap_or_default())
+}
+
+fn total(row: &SqliteRow, name: &'static str) -> Result<u64, StoreError> {
+    number(row, name).map(|number| u64::try_from(number).unwrap_or_default())
 }
 
 fn instant(row: &SqliteRow, name: &'static str) -> Result<Timestamp, StoreError> {
-    timestamp(column(row, name)?, name)
+    number(row, name).map(timestamp)
 }
 
 fn optional_instant(row: &SqliteRow, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
-    column::<Option<i64>>(row, name)?.map(|micros| timestamp(micros, name)).transpose()
+    Ok(optional_number(row, name)?.map(timestamp))
 }
 
-fn timestamp(micros: i64, column: &'static str) -> Result<Timestamp, StoreError> {
-    Timestamp::from_microsecond(micros).map_err(|_| StoreError::Value { column })
+fn timestamp(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH)
 }

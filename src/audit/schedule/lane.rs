@@ -45,6 +45,8 @@ pub(super) struct Lane {
     pub(super) situation: Situation,
     pub(super) trouble: Option<Trouble>,
     pub(super) ready_since: Instant,
+    /// Successes of others when a question was first left without an answer.
+    pub(super) asked_in_vain: Option<u64>,
     /// Whether `ready_since` is that of the present wait.
     pub(super) listed: bool,
     /// An event in doubt arrived while the lane was under way.
@@ -59,6 +61,7 @@ impl Lane {
             situation: Situation::Ready,
             trouble: None,
             ready_since: now,
+            asked_in_vain: None,
             listed: false,
             doubt_behind: None,
         }
@@ -77,6 +80,16 @@ impl Lane {
             Situation::InDoubt(until) => self.situation = Situation::InDoubt(until.max(ask_at)),
             Situation::Ready | Situation::Held(_) => self.situation = Situation::InDoubt(ask_at),
         }
+    }
+
+    /// A question was refused again, although the server took events in between.
+    pub(super) fn cannot_ask(&mut self, successes: u64) -> bool {
+        let before = *self.asked_in_vain.get_or_insert(successes);
+        let cannot = successes > before;
+        if cannot {
+            self.asked_in_vain = None;
+        }
+        cannot
     }
 
     /// The request under way is back.

@@ -121,7 +121,7 @@ pub struct OutboxTotals {
     pub events: u64,
     /// Bytes of bodies.
     pub bytes: u64,
-    /// When the oldest event waiting was recorded.
+    /// Since when the oldest event waits, suspects left out.
     pub oldest: Option<Timestamp>,
     /// Events delivered since the database was made.
     pub delivered: u64,

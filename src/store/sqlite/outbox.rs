@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::{column, digest, instant, optional_instant, push_filter, stored_event};
+use super::{
+    count, digest, instant, number, optional_instant, optional_number, push_filter, stored_event, text, timestamp,
+    total,
+};
 use crate::store::error::StoreError;
 use crate::store::rows::{
     Arrival, AuditQuery, AuditRow, DoubtfulRow, OutboxChange, OutboxRow, OutboxState, OutboxTotals, QuarantineReason,
@@ -150,15 +153,21 @@ pub(in crate::store) async fn prune_quarantine(
     Ok(expired + surplus)
 }
 
-/// Moves an event from the quarantine back to the end of the outbox. Answers 0 when there is no such event.
-pub(in crate::store) async fn requeue(connection: &mut SqliteConnection, event_id: &str) -> Result<u64, sqlx::Error> {
+/// Moves an event from the quarantine back to the end of the outbox, where it waits from `now` on. Answers 0 when there is
+/// no such event.
+pub(in crate::store) async fn requeue(
+    connection: &mut SqliteConnection,
+    event_id: &str,
+    now: Timestamp,
+) -> Result<u64, sqlx::Error> {
     sqlx::query(
         "INSERT INTO audit_outbox (event_id, correlation_id, event_type, event_timestamp, created_at, body_bytes, sha256,
              body)
-         SELECT event_id, correlation_id, event_type, event_timestamp, first_seen, body_bytes, sha256, body
+         SELECT event_id, correlation_id, event_type, event_timestamp, ?2, body_bytes, sha256, body
          FROM audit_quarantine WHERE event_id = ?1 ON CONFLICT (event_id) DO NOTHING",
     )
     .bind(event_id)
+    .bind(now.as_microsecond())
     .execute(&mut *connection)
     .await?;
     let gone = sqlx::query("DELETE FROM audit_quarantine WHERE event_id = ?1").bind(event_id).execute(connection);
@@ -190,8 +199,8 @@ pub(in crate::store) async fn arrivals(
     .map_err(StoreError::read)?;
     let arrival = |row: &SqliteRow| {
         Ok(Arrival {
-            seq: column(row, "seq")?,
-            correlation_id: column(row, "correlation_id")?,
+            seq: number(row, "seq")?,
+            correlation_id: text(row, "correlation_id")?,
             state: state(row)?,
             next_attempt_at: optional_instant(row, "next_attempt_at")?,
         })
@@ -251,7 +260,7 @@ pub(in crate::store) async fn next_suspect_at(readers: &SqlitePool) -> Result<Op
         .fetch_one(readers)
         .await
         .map_err(StoreError::read)?;
-    at.map(|micros| super::timestamp(micros, "next_attempt_at")).transpose()
+    Ok(at.map(timestamp))
 }
 
 /// Attempted and unconfirmed events of a correlation, oldest first.
@@ -271,11 +280,11 @@ pub(in crate::store) async fn doubtful(
     .map_err(StoreError::read)?;
     let doubtful = |row: &SqliteRow| {
         Ok(DoubtfulRow {
-            seq: column(row, "seq")?,
-            event_id: column(row, "event_id")?,
+            seq: number(row, "seq")?,
+            event_id: text(row, "event_id")?,
             event_timestamp: instant(row, "event_timestamp")?,
             state: state(row)?,
-            confirmations: column(row, "confirmations")?,
+            confirmations: count(row, "confirmations")?,
         })
     };
     rows.iter().map(doubtful).collect()
@@ -284,20 +293,19 @@ pub(in crate::store) async fn doubtful(
 pub(in crate::store) async fn outbox_totals(readers: &SqlitePool) -> Result<OutboxTotals, StoreError> {
     let row = sqlx::query(
         "SELECT events, bytes, delivered, last_delivered_at, quarantined, quarantined_bytes,
-             (SELECT created_at FROM audit_outbox ORDER BY seq LIMIT 1) AS oldest FROM audit_outbox_totals",
+             (SELECT created_at FROM audit_outbox WHERE state <> 'suspect' ORDER BY seq LIMIT 1) AS oldest FROM audit_outbox_totals",
     )
     .fetch_one(readers)
     .await
     .map_err(StoreError::read)?;
-    let count = |name| column::<i64>(&row, name).map(|count| u64::try_from(count).unwrap_or(0));
     Ok(OutboxTotals {
-        events: count("events")?,
-        bytes: count("bytes")?,
+        events: total(&row, "events")?,
+        bytes: total(&row, "bytes")?,
         oldest: optional_instant(&row, "oldest")?,
-        delivered: count("delivered")?,
+        delivered: total(&row, "delivered")?,
         last_delivered_at: optional_instant(&row, "last_delivered_at")?,
-        quarantined: count("quarantined")?,
-        quarantined_bytes: count("quarantined_bytes")?,
+        quarantined: total(&row, "quarantined")?,
+        quarantined_bytes: total(&row, "quarantined_bytes")?,
     })
 }
 
@@ -315,7 +323,7 @@ pub(in crate::store) async fn waiting_events(
         Ok(WaitingEvent {
             event: stored_event(row)?,
             state: state(row)?,
-            attempts: column(row, "attempts")?,
+            attempts: count(row, "attempts")?,
             next_attempt_at: optional_instant(row, "next_attempt_at")?,
         })
     };
@@ -333,13 +341,13 @@ pub(in crate::store) async fn quarantined_events(
     push_filter(&mut sql, query);
     let rows = sql.build().fetch_all(readers).await.map_err(StoreError::read)?;
     let quarantined = |row: &SqliteRow| {
-        let reason: String = column(row, "reason")?;
+        let reason = text(row, "reason")?;
         Ok(QuarantinedEvent {
             event: stored_event(row)?,
-            reason: QuarantineReason::parse(&reason).ok_or(StoreError::Value { column: "reason" })?,
-            status: column(row, "status")?,
-            problem: column(row, "problem")?,
-            attempts: column(row, "attempts")?,
+            reason: QuarantineReason::parse(&reason).unwrap_or(QuarantineReason::Altered),
+            status: status(row)?,
+            problem: text(row, "problem")?,
+            attempts: count(row, "attempts")?,
             first_seen: instant(row, "first_seen")?,
             quarantined_at: instant(row, "quarantined_at")?,
         })
@@ -350,17 +358,21 @@ pub(in crate::store) async fn quarantined_events(
 fn outbox_row(row: &SqliteRow) -> Result<OutboxRow, StoreError> {
     let (body, intact) = super::body(row)?;
     Ok(OutboxRow {
-        seq: column(row, "seq")?,
-        event_id: column(row, "event_id")?,
-        correlation_id: column(row, "correlation_id")?,
-        event_type: column(row, "event_type")?,
+        seq: number(row, "seq")?,
+        event_id: text(row, "event_id")?,
+        correlation_id: text(row, "correlation_id")?,
+        event_type: text(row, "event_type")?,
         event_timestamp: instant(row, "event_timestamp")?,
-        attempts: column(row, "attempts")?,
+        attempts: count(row, "attempts")?,
         body: intact.then_some(body),
     })
 }
 
+/// A state that is none any more is doubt: the receiver is asked before anything is sent.
 fn state(row: &SqliteRow) -> Result<OutboxState, StoreError> {
-    let text: String = column(row, "state")?;
-    OutboxState::parse(&text).ok_or(StoreError::Value { column: "state" })
+    Ok(OutboxState::parse(&text(row, "state")?).unwrap_or(OutboxState::Attempted))
+}
+
+fn status(row: &SqliteRow) -> Result<Option<u16>, StoreError> {
+    Ok(optional_number(row, "status")?.and_then(|status| u16::try_from(status).ok()))
 }

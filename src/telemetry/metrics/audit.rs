@@ -78,9 +78,9 @@ impl Metrics {
         self.0.families.audit.recovered.inc_by(events);
     }
 
-    /// A stored event was altered.
-    pub fn audit_corrupt_record(&self) {
-        self.0.families.audit.corrupt.inc();
+    /// Stored events were altered or cannot be read.
+    pub fn audit_corrupt_records(&self, events: u64) {
+        self.0.families.audit.corrupt.inc_by(events);
     }
 
     /// Whether events are kept in memory only because the store takes none.

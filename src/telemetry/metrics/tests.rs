@@ -157,7 +157,7 @@ fn every_family_moves() {
         (Box::new(|m| m.audit_unconfirmed(2)), &[("audit_events_unconfirmed_total", 2.0)]),
         (Box::new(|m| m.audit_duplicates_suppressed(3)), &[("audit_duplicates_suppressed_total", 3.0)]),
         (Box::new(|m| m.audit_recovered(5)), &[("audit_recovered_events_total", 5.0)]),
-        (Box::new(Metrics::audit_corrupt_record), &[("audit_corrupt_records_total", 1.0)]),
+        (Box::new(|m| m.audit_corrupt_records(1)), &[("audit_corrupt_records_total", 1.0)]),
         (Box::new(|m| m.audit_spool_degraded(true)), &[("audit_spool_degraded", 1.0)]),
         (
             Box::new(|m| m.dependency_up(Dependency::Kubernetes, true)),
