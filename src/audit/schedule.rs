@@ -7,6 +7,7 @@
 //! lanes is bounded; events of further correlations stay in the store, unmet, until there is room.
 
 mod lane;
+mod step;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use super::circuit::{Circuit, Failure, Gate, State};
 use super::classify::{Outage, OutageClass};
 use super::config::{AuditConfig, SuspectConfig};
 use lane::{Lane, Situation};
+pub(super) use step::{Answer, Cargo, Correlation, End, Report, Step};
 
 /// Correlations known at once.
 const LANES_MAX: usize = 4_096;
@@ -25,78 +27,6 @@ const LANES_MAX: usize = 4_096;
 pub(super) const REQUEST_LANES_MAX: usize = 16;
 /// Failures of the database, while it took other events, after which a lane's events are sent on their own.
 const FAILURES_TO_SEPARATE: u32 = 3;
-
-/// The name of a lane.
-pub(super) type Correlation = Arc<str>;
-
-/// What the shipper should do now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    /// One request with the oldest events of these.
-    Send(Cargo),
-    /// Ask which events of the correlation are stored.
-    Ask(Correlation),
-    /// Take the oldest event of the correlation out of its order.
-    Park(Correlation),
-    /// Nothing until then, or until something happens.
-    Wait(Option<Instant>),
-}
-
-/// Contents of one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cargo {
-    pub(super) lanes: Vec<Correlation>,
-    pub(super) events_max: usize,
-    /// Number of the pause in which it is sent.
-    pub(super) pause: u64,
-}
-
-/// How a request went.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Report {
-    /// What left the outbox of each lane, delivered or put into quarantine.
-    pub(super) removed: Vec<(Correlation, u64)>,
-    /// Whether the server took anything.
-    pub(super) reached: bool,
-    pub(super) pause: u64,
-    pub(super) end: End,
-}
-
-/// Why a request ended.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum End {
-    /// Nothing is left to do about it.
-    Clear,
-    Outage(Outage),
-    /// The database refused the last part: these lanes, so many events.
-    ServerError {
-        lanes: Vec<Correlation>,
-        events: usize,
-    },
-    /// These lanes' events may be stored; ask then.
-    Doubt {
-        lanes: Vec<Correlation>,
-        ask_at: Instant,
-    },
-    /// Our own store failed; nothing was sent that it does not know of.
-    StoreFailed,
-}
-
-/// What asking brought.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Answer {
-    /// So many are stored; the others are not.
-    Settled {
-        stored: u64,
-    },
-    /// So many are stored; ask for the others again then.
-    AskAgain {
-        stored: u64,
-        at: Instant,
-    },
-    Failed(Outage),
-    StoreFailed,
-}
 
 /// The durations and counts the machine goes by.
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
 //! Every SQL statement of the SQLite store.
 
+mod columns;
 mod outbox;
 mod salvage;
 
@@ -8,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, QueryBuilder, Sqlite, SqliteConnection};
 
+use columns::{body, digest, instant, number, optional_instant, optional_text, text, timestamp, total};
 pub(super) use outbox::*;
 pub(super) use salvage::{find_damage, salvage};
 
@@ -344,13 +345,6 @@ fn stored_event(row: &SqliteRow) -> Result<StoredEvent, StoreError> {
     })
 }
 
-/// The body and whether it still has its digest. Read as bytes: an altered one need not be text.
-fn body(row: &SqliteRow) -> Result<(String, bool), StoreError> {
-    let body = bytes(row, "body")?.unwrap_or_default();
-    let intact = bytes(row, "sha256")?.is_some_and(|sha256| digest(&body) == sha256);
-    Ok((lossy(body), intact))
-}
-
 pub(super) async fn audit_totals(readers: &SqlitePool) -> Result<AuditTotals, StoreError> {
     let row =
         sqlx::query("SELECT events, bytes FROM audit_totals").fetch_one(readers).await.map_err(StoreError::read)?;
@@ -367,55 +361,4 @@ pub(super) async fn newest_event_timestamp(readers: &SqlitePool) -> Result<Optio
     .await
     .map_err(StoreError::read)?;
     Ok(newest.map(timestamp))
-}
-
-fn digest(body: &[u8]) -> Vec<u8> {
-    Sha256::digest(body).to_vec()
-}
-
-// Reading columns. A damaged page can turn any value into any other, so nothing here fails for what a row holds: a value
-// out of its range becomes a harmless one, and the digest tells whether the event is still what it was.
-
-fn bytes(row: &SqliteRow, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
-    row.try_get_unchecked(name).map_err(StoreError::read)
-}
-
-fn optional_text(row: &SqliteRow, name: &'static str) -> Result<Option<String>, StoreError> {
-    Ok(bytes(row, name)?.map(lossy))
-}
-
-fn lossy(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-fn text(row: &SqliteRow, name: &'static str) -> Result<String, StoreError> {
-    optional_text(row, name).map(Option::unwrap_or_default)
-}
-
-fn optional_number(row: &SqliteRow, name: &'static str) -> Result<Option<i64>, StoreError> {
-    row.try_get_unchecked(name).map_err(StoreError::read)
-}
-
-fn number(row: &SqliteRow, name: &'static str) -> Result<i64, StoreError> {
-    optional_number(row, name).map(Option::unwrap_or_default)
-}
-
-fn count(row: &SqliteRow, name: &'static str) -> Result<u32, StoreError> {
-    number(row, name).map(|number| u32::try_from(number).unwrap_or_default())
-}
-
-fn total(row: &SqliteRow, name: &'static str) -> Result<u64, StoreError> {
-    number(row, name).map(|number| u64::try_from(number).unwrap_or_default())
-}
-
-fn instant(row: &SqliteRow, name: &'static str) -> Result<Timestamp, StoreError> {
-    number(row, name).map(timestamp)
-}
-
-fn optional_instant(row: &SqliteRow, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
-    Ok(optional_number(row, name)?.map(timestamp))
-}
-
-fn timestamp(micros: i64) -> Timestamp {
-    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH)
 }

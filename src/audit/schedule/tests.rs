@@ -212,7 +212,7 @@ fn a_lane_whose_events_the_database_refuses_is_sent_alone_in_ever_smaller_parts_
     };
     assert_eq!(&*parked, "bad");
     sizes.dedup();
-    assert_eq!(sizes, [8, 4, 2, 1]);
+    assert!(sizes.ends_with(&[8, 4, 2, 1]), "{sizes:?}");
 }
 
 #[test]

@@ -5,10 +5,8 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::{
-    count, digest, instant, number, optional_instant, optional_number, push_filter, stored_event, text, timestamp,
-    total,
-};
+use super::columns::{body, count, digest, instant, number, optional_instant, optional_number, text, timestamp, total};
+use super::{push_filter, stored_event};
 use crate::store::error::StoreError;
 use crate::store::rows::{
     Arrival, AuditQuery, AuditRow, DoubtfulRow, OutboxChange, OutboxRow, OutboxState, OutboxTotals, QuarantineReason,
@@ -356,7 +354,7 @@ pub(in crate::store) async fn quarantined_events(
 }
 
 fn outbox_row(row: &SqliteRow) -> Result<OutboxRow, StoreError> {
-    let (body, intact) = super::body(row)?;
+    let (body, intact) = body(row)?;
     Ok(OutboxRow {
         seq: number(row, "seq")?,
         event_id: text(row, "event_id")?,

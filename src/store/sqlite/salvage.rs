@@ -32,6 +32,8 @@ pub(in crate::store) async fn salvage(
     durable: bool,
 ) -> Result<(Vec<(&'static str, u64)>, u64), StoreError> {
     let mut connection = open_writer(fresh, durable).await?;
+    // Definitions that cannot be read are passed over instead of hiding the others.
+    sqlx::query("PRAGMA writable_schema = ON").execute(&mut connection).await.map_err(StoreError::write)?;
     let attached =
         sqlx::query("ATTACH DATABASE ?1 AS damaged").bind(read_only_uri(damaged)).execute(&mut connection).await;
     let mut kept = Vec::new();

@@ -187,3 +187,33 @@ async fn backpressure_refuses_before_the_outbox_is_full_and_lets_go_afterwards()
         tokio::time::sleep(millis(5)).await;
     }
 }
+
+/// The clock was ahead before a restart: times go on behind the newest event ever recorded, delivered ones included, unless
+/// they would run into the server's own limit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn test_10_event_times_never_go_back_over_a_restart() {
+    let (folder, stub) = (folder(), DataStorageStub::start().await);
+    let trail = Trail::deliver(folder.path(), &quick(), &stub).await;
+    trail.record("rr-1", 0..3).await;
+    trail.is_empty_within(PATIENCE).await;
+    let newest = trail.store.newest_event_timestamp().await.unwrap();
+    let path = trail.store.path().to_owned();
+    assert_eq!(trail.close().await, 0);
+    for (ahead_minutes, goes_on) in [(0, true), (40, true), (120, false)] {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+        let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        sqlx::query("UPDATE audit_outbox_totals SET newest_timestamp = max(newest_timestamp, ?1)")
+            .bind((jiff::Timestamp::now() + jiff::SignedDuration::from_mins(ahead_minutes)).as_microsecond())
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        sqlx::Connection::close(connection).await.unwrap();
+        let trail = Trail::open(folder.path(), &quick()).await;
+        let last = trail.store.newest_event_timestamp().await.unwrap();
+        assert!(last >= newest, "kept although its event is delivered and gone");
+        trail.record("rr-2", 0..1).await;
+        let at = trail.waiting().await.last().unwrap().event.event_timestamp;
+        assert_eq!(Some(at) > last, goes_on, "{ahead_minutes} minutes ahead: {at} behind {last:?}");
+        trail.crash().await;
+    }
+}
