@@ -3,27 +3,35 @@
 //! [`router`] builds everything a request passes, from the outside in:
 //!
 //! 1. path: one trailing slash is dropped, so that both spellings are one route and nobody is redirected;
-//! 2. edge: request id, forged identity headers dropped, panics caught; on the way back problem bodies, response headers,
+//! 2. compression of answers, where the client takes it; never of the event stream;
+//! 3. edge: request id, forged identity headers dropped, panics caught; on the way back problem bodies, response headers,
 //!    metrics and the access line;
-//! 3. cross-origin rules: preflights are answered here, without a token;
-//! 4. authentication, before anything of the body is read; public paths pass;
-//! 5. concurrency bound of authenticated requests;
-//! 6. the route's handler: media type, size, JSON, fields, capacity, in this order.
+//! 4. cross-origin rules: preflights are answered here, without a token;
+//! 5. authentication, before anything of the body is read; public paths pass;
+//! 6. concurrency bound of authenticated requests; who waits for a result gives its place back;
+//! 7. the route's handler: media type, size, JSON, fields, capacity, in this order.
 
 mod access;
 mod body;
 mod config;
+mod control;
 mod docs;
 mod edge;
 mod fields;
 pub mod incident;
+mod json;
+mod mode;
 mod openapi;
 mod operations;
 mod problem;
 mod readiness;
+mod recovery;
 mod routes;
 mod schema;
 mod server;
+mod session;
+mod stream;
+mod submission;
 
 use std::sync::Arc;
 
@@ -34,16 +42,19 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
+use tower_http::compression::CompressionLayer;
 
-pub use self::config::{CompatConfig, ErrorMediaType, HttpConfig, Limits, ServerConfig};
+pub use self::config::{CompatConfig, ErrorMediaType, HttpConfig, Limits, Modes, ServerConfig};
 use self::edge::RequestedPath;
 pub use self::fields::{FieldError, Step};
+pub use self::mode::Form;
 pub use self::openapi::document as openapi;
 pub use self::operations::{ConfigSummary, LlmSummary};
 use self::problem::Problem;
 pub use self::readiness::{Phase, Readiness};
 pub use self::server::{ServeConfig, ServerHandle, serve};
-use crate::auth::Authenticator;
+use crate::audit::SecurityAudit;
+use crate::auth::{Authenticator, SessionOwnership};
 use crate::sessions::Sessions;
 use crate::telemetry::Metrics;
 
@@ -52,6 +63,8 @@ use crate::telemetry::Metrics;
 pub struct AppState {
     pub sessions: Sessions,
     pub authenticator: Authenticator,
+    /// Where refused callers are written down.
+    pub security: SecurityAudit,
     pub readiness: Readiness,
     pub metrics: Metrics,
     /// What `GET /config` tells.
@@ -59,14 +72,13 @@ pub struct AppState {
     pub limits: Limits,
     pub http: HttpConfig,
     pub severities: incident::SeverityVocabulary,
+    /// How submissions are answered.
+    pub modes: Modes,
+    pub ownership: SessionOwnership,
+    /// Places of event streams.
+    pub streams: Arc<Semaphore>,
     /// Log answered probes at debug level only (`logging.sample_health`).
     pub quiet_probes: bool,
-}
-
-impl FromRef<Arc<AppState>> for Sessions {
-    fn from_ref(state: &Arc<AppState>) -> Self {
-        state.sessions.clone()
-    }
 }
 
 impl FromRef<Arc<AppState>> for Readiness {
@@ -99,6 +111,8 @@ fn layered(routes: Router<Arc<AppState>>, state: AppState) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&state), access::authenticate))
         .layer(middleware::from_fn(access::cross_origin))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), edge::edge))
+        // Passes event streams over: they must not wait for a block to fill.
+        .layer(CompressionLayer::new())
         .with_state(state);
     // Layers of a router run after it has chosen a route; the path has to change before.
     Router::new().fallback(async move |mut request: Request| {

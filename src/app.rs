@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -24,7 +25,7 @@ pub use state_dir::location;
 
 use crate::analyser::{Analyser, GatherLimits};
 use crate::api::{AppState, ConfigSummary, LlmSummary, Readiness, ServeConfig, ServerHandle, router, serve};
-use crate::audit::{AuditSink, AuditTrail};
+use crate::audit::{AuditSink, AuditTrail, SecurityAudit};
 use crate::auth::Authenticator;
 use crate::catalogue::{Catalogue, CatalogueError, DirectoryCatalogue};
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
@@ -195,12 +196,16 @@ impl App {
         let state = AppState {
             sessions: core.sessions.clone(),
             authenticator,
+            security: SecurityAudit::new(core.audit.clone()),
             readiness: readiness.clone(),
             metrics: core.metrics.clone(),
             config: summary(&config),
             limits: config.server.limits(),
             http: config.http,
             severities: config.compat.severity_vocabulary,
+            modes: config.compat.modes(config.investigation.timeout()),
+            ownership: config.auth.session_ownership,
+            streams: Arc::new(Semaphore::new(config.server.limits().streams_max)),
             quiet_probes: config.logging.sample_health,
         };
         let stop_serving = CancellationToken::new();

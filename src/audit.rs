@@ -23,9 +23,12 @@ mod event;
 mod fallback;
 mod local;
 mod parcel;
+mod profile;
 mod quarantine;
 mod response;
+pub mod rules;
 mod schedule;
+mod security;
 mod sender;
 mod shipper;
 #[cfg(test)]
@@ -42,7 +45,9 @@ use uuid::Uuid;
 
 pub use backpressure::{Reservation, SpoolFull};
 pub use config::{AuditConfig, AuditSink, BackoffConfig, ConfirmConfig, LocalAuditConfig, SpoolConfig, SuspectConfig};
-pub use event::{AuditEvent, AuditSubject, Excerpt, Payload};
+pub use event::{AccessRefusal, AuditEvent, AuditSubject, Excerpt, Payload, RcaFinding, SessionEnd};
+pub use profile::Profile;
+pub use security::SecurityAudit;
 
 use crate::datastorage::DataStorage;
 use crate::store::{AuditRow, AuditTable, FinalState, QuarantineReason, Store, StoreError, WritePermit};
@@ -114,7 +119,7 @@ impl AuditTrail {
                 "a key of the audit section does not do what it says"
             );
         }
-        metrics.declare_audit_events(Payload::EVENT_TYPES);
+        metrics.declare_audit_events(config.schema_profile.event_types());
         let clock = EventClock::after(store.newest_event_timestamp().await?);
         let sink = match config.sink {
             AuditSink::Local => Sink::Local(LocalTable::new(&config.local)),
@@ -217,12 +222,16 @@ impl AuditTrail {
         AuditFault::ALL.into_iter().filter(present).collect()
     }
 
-    /// Records one event; when this returns, it survives a crash.
+    /// Records one event; when this returns, it survives a crash. Nothing happens when the schema profile has no such
+    /// event.
     ///
     /// # Errors
     /// The event is not recorded; while the disk fails it is kept in memory, to be recorded later. To be logged, never to
     /// change a result.
     pub async fn record(&self, event: AuditEvent) -> Result<(), AuditError> {
+        if !event.payload.kind().exists_in(self.0.config.schema_profile) {
+            return Ok(());
+        }
         let Sink::Outbox { delivery, .. } = &self.0.sink else {
             return self.commit(event, WritePermit::record_event).await.map(drop);
         };
@@ -271,14 +280,15 @@ impl AuditTrail {
         let began = Instant::now();
         let event_type = event.payload.event_type();
         let event_id = Uuid::new_v4();
-        let data = to_raw_value(&envelope::event_data(&event, event_id))?;
+        let profile = self.0.config.schema_profile;
+        let data = to_raw_value(&envelope::event_data(&event, event_id, profile))?;
         let table = self.0.sink.table();
         let permit = self.0.store.permit().await?;
         let (receipt, bytes) = {
             // Held from taking the time until the row is queued: see the module's promise about order.
             let mut clock = self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
             let event_timestamp = clock.next(Timestamp::now());
-            let body = envelope::body(&event, event_timestamp, &data)?;
+            let body = envelope::body(&event, event_timestamp, &data, profile)?;
             let correlation_id = envelope::correlation_id(&event).to_owned();
             let bytes = body.len() as u64;
             (queue(permit, AuditRow { table, event_id, correlation_id, event_type, event_timestamp, body }), bytes)

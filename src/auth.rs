@@ -12,7 +12,7 @@ use std::path::Path;
 
 use tracing::{debug, info, warn};
 
-pub use self::config::{AuthConfig, AuthMode};
+pub use self::config::{AuthConfig, AuthMode, SessionOwnership};
 use self::kubernetes::KubernetesReviews;
 pub use self::kubernetes::{ApiAccess, KubernetesAuthError};
 pub use self::token_file::{TokenFile, TokenFileError};
@@ -32,18 +32,25 @@ pub struct Attempt<'a> {
     pub path: &'a str,
     /// Values of all `Authorization` headers; exactly one is acceptable.
     pub authorization: &'a [&'a [u8]],
+    /// Address of the peer, for the records.
+    pub source_ip: &'a str,
 }
 
 /// Why a request is not let in. Displays as the text for the client (http-api §3.2).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No header, several, or another scheme.
     #[error("Missing Authorization header with Bearer token")]
     MissingHeader,
+    /// Several headers, or another scheme. Clients are told the same.
+    #[error("Missing Authorization header with Bearer token")]
+    InvalidHeader,
     #[error("Token cannot be empty")]
     EmptyToken,
     #[error("Token not authenticated")]
     NotAuthenticated,
+    /// A good token meant for somebody else. Clients are told no more than of a bad one.
+    #[error("Token not authenticated")]
+    WrongAudience,
     /// The token is good and belongs to nobody.
     #[error("Token authenticated but user identity is empty")]
     NoIdentity,
@@ -61,19 +68,35 @@ pub enum Refusal {
 impl Refusal {
     fn metric(&self) -> AuthResult {
         match self {
-            Self::MissingHeader | Self::EmptyToken => AuthResult::MissingToken,
-            Self::NotAuthenticated | Self::NoIdentity => AuthResult::InvalidToken,
+            Self::MissingHeader | Self::InvalidHeader | Self::EmptyToken => AuthResult::MissingToken,
+            Self::NotAuthenticated | Self::WrongAudience | Self::NoIdentity => AuthResult::InvalidToken,
             Self::Denied { .. } => AuthResult::Forbidden,
             Self::AuthenticationUnavailable | Self::AuthorizationUnavailable => AuthResult::ReviewError,
+        }
+    }
+
+    /// What a security record calls it (auth §2.3); `None` when nobody is to blame who called.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::MissingHeader => Some("missing_auth_header"),
+            Self::InvalidHeader => Some("invalid_auth_format"),
+            Self::EmptyToken => Some("empty_bearer_token"),
+            Self::NotAuthenticated | Self::NoIdentity => Some("invalid_token"),
+            Self::WrongAudience => Some("invalid_token_audience"),
+            Self::Denied { .. } => Some("authorization_denied"),
+            Self::AuthenticationUnavailable | Self::AuthorizationUnavailable => None,
         }
     }
 
     /// Stable word for log records (operations §3.5).
     fn event(&self) -> &'static str {
         match self {
-            Self::MissingHeader | Self::EmptyToken | Self::NotAuthenticated | Self::NoIdentity => {
-                "token_not_authenticated"
-            }
+            Self::MissingHeader
+            | Self::InvalidHeader
+            | Self::EmptyToken
+            | Self::NotAuthenticated
+            | Self::WrongAudience
+            | Self::NoIdentity => "token_not_authenticated",
             Self::Denied { .. } => "sar_check_completed",
             Self::AuthenticationUnavailable => "token_review_api_error",
             Self::AuthorizationUnavailable => "sar_api_error",
@@ -154,7 +177,7 @@ impl Authenticator {
     /// The refusal to answer with.
     pub async fn check(&self, attempt: Attempt<'_>) -> Result<Caller, Refusal> {
         let outcome = self.decide(attempt).await;
-        let Attempt { method, path, .. } = attempt;
+        let Attempt { method, path, source_ip, .. } = attempt;
         match &outcome {
             Ok(caller) => {
                 self.metrics.auth_request(AuthResult::Allowed);
@@ -169,7 +192,9 @@ impl Authenticator {
                     }
                     _ => "",
                 };
-                warn!(event = refusal.event(), user, method, path, reason = %refusal, allowed = false, "caller refused");
+                let (event, security_event) = (refusal.event(), refusal.reason());
+                let reason = refusal.to_string();
+                warn!(event, security_event, user, method, path, source_ip, reason, allowed = false, "caller refused");
             }
         }
         outcome

@@ -117,6 +117,7 @@ impl Config {
     pub fn check(&self) -> Result<(), String> {
         self.session.check()?;
         self.auth.check()?;
+        self.compat.check()?;
         self.audit.check()?;
         self.data_storage.check()?;
         self.investigation.check()?;

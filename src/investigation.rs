@@ -16,6 +16,7 @@ mod ledger;
 mod model;
 pub mod outcome;
 mod overrides;
+pub mod progress;
 mod prompts;
 mod recovery;
 pub mod run;
@@ -29,7 +30,8 @@ use jiff::Timestamp;
 
 pub use config::{EngineChoice, InvestigationConfig, PhaseConfig, PromptConfig, SelectionConfig};
 pub use outcome::Outcome;
-pub use run::{FailureCode, InvestigationError, ProgressSender, RunContext};
+pub use progress::{ProgressEvent, ProgressKind, ProgressReader, ProgressSender, RunPhase, Standing};
+pub use run::{FailureCode, InvestigationError, RunContext};
 
 use crate::analyser::{Analyser, Diagnosis};
 use crate::audit::AuditTrail;
@@ -131,6 +133,9 @@ impl Investigator {
         diagnosis: &Diagnosis,
         stand_in: Option<StandIn>,
     ) -> Result<Investigation, InvestigationError> {
+        if let Some(finding) = diagnosis.top() {
+            run.progress.cause(&finding.summary);
+        }
         run.progress.phase("workflow selection");
         let select = self.select(incident, diagnosis);
         let too_late = "the catalogue did not answer in time";

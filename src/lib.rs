@@ -24,7 +24,7 @@
 //! | [`app`] | the composition root: every singleton is built once, in order; the way down |
 //! | [`config`] | one strict YAML file, put together from each room's own section |
 //! | [`api`] | routes, extractors, problem documents, `OpenAPI`; the only code that knows axum |
-//! | [`sessions`] | admission, one task per session, states, expiry, what a restart leaves |
+//! | [`sessions`] | admission, repetitions, one task per session, states, expiry, what a restart leaves |
 //! | [`investigation`] | the use case: from an incident to one complete outcome through the decision table |
 //! | [`analyser`] | diagnosis without a model: one file per fault family, then ranking |
 //! | [`tools`] | what a model may look at: read-only, bounded, each with a schema |

@@ -5,9 +5,12 @@ pub mod chat;
 pub mod codec;
 pub mod config;
 mod exchange;
+mod failure;
 
 pub use chat::{
-    AssistantMessage, ChatReply, ChatRequest, FinishReason, Message, ToolCall, ToolChoice, ToolDefinition, Usage,
+    AnswerSchema, AssistantMessage, ChatReply, ChatRequest, FinishReason, Message, TextForm, ToolCall, ToolChoice,
+    ToolDefinition, Usage,
 };
 pub use config::{LlmConfig, StructuredOutput};
-pub use exchange::{ErrorKind, Llm, LlmBuildError, LlmError};
+pub use exchange::{Llm, LlmBuildError};
+pub use failure::{ErrorKind, LlmError};

@@ -38,6 +38,7 @@ mod structure;
 mod values;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -55,6 +56,7 @@ const PASSES_MAX: usize = 8;
 pub struct Redactor {
     tagger: Arc<Tagger>,
     personal_data: bool,
+    replaced: Arc<AtomicU64>,
 }
 
 /// Section `redact` of the configuration.
@@ -75,7 +77,18 @@ pub struct Redacted {
 
 impl Redactor {
     pub fn new(key: [u8; 32]) -> Self {
-        Self { tagger: Arc::new(Tagger::new(key)), personal_data: false }
+        Self { tagger: Arc::new(Tagger::new(key)), personal_data: false, replaced: Arc::default() }
+    }
+
+    /// The same placeholders, counted apart.
+    #[must_use]
+    pub fn counted_apart(&self) -> Self {
+        Self { replaced: Arc::default(), ..self.clone() }
+    }
+
+    /// How many values this redactor and its clones replaced so far.
+    pub fn replaced(&self) -> u64 {
+        self.replaced.load(Ordering::Relaxed)
     }
 
     /// Whether e-mail and IPv4 addresses go as well.
@@ -99,6 +112,7 @@ impl Redactor {
             }
             counts.merge(&found);
         }
+        self.count(&counts);
         counts
     }
 
@@ -110,7 +124,14 @@ impl Redactor {
             redacted.text = text;
             redacted.counts.merge(&counts);
         }
+        self.count(&redacted.counts);
         redacted
+    }
+
+    fn count(&self, counts: &Counts) {
+        if !counts.is_empty() {
+            self.replaced.fetch_add(counts.total(), Ordering::Relaxed);
+        }
     }
 }
 

@@ -7,8 +7,13 @@
 
 mod conclusion;
 mod config;
+mod entry;
+mod error;
+mod follow;
+mod lifecycle;
 mod record;
 mod restart;
+mod submission;
 mod table;
 mod task;
 
@@ -28,16 +33,21 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 pub use config::SessionsConfig;
-pub use record::{SessionId, SessionRecord, SessionState};
+pub use error::{CancelError, Drained, SessionsError, SubmitError, Waited};
+pub use follow::{Follower, Step};
+pub use record::{SessionId, SessionKind, SessionRecord, SessionState};
+pub use submission::{Accepted, Attendance, Presence, Submission};
 
-use crate::audit::{AuditError, AuditTrail};
+use crate::audit::AuditTrail;
 use crate::domain::{Incident, Investigation};
-use crate::investigation::{InvestigationError, Investigator, RunContext};
+use crate::investigation::{InvestigationError, Investigator, RunContext, Standing};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::SessionOutcome;
 use conclusion::Conclusion;
-use table::{Ending, Refusal, Table};
+use entry::{Ending, Stop};
+use submission::{Claim, Fingerprint};
+use table::{Admission, Refusal, Table};
 use task::Admitted;
 
 type WorkFuture = Pin<Box<dyn Future<Output = Result<Investigation, InvestigationError>> + Send>>;
@@ -122,6 +132,7 @@ impl Inner {
             completed_at: now_in_microseconds(),
             error: end.error(),
             result: None,
+            standing: Standing::default(),
             stored: false,
         };
         self.table().finish(id, ending, Instant::now());
@@ -164,27 +175,65 @@ impl Sessions {
         Ok(Self(inner))
     }
 
-    /// Accepts an incident. When this returns, the session survives a crash of the process; it lives on even if the
-    /// caller stops waiting.
+    /// Accepts an incident of a caller that comes back for the answer. When this returns, the session survives a crash of
+    /// the process; it lives on even if the caller stops waiting.
     ///
     /// # Errors
     /// See [`SubmitError`]; nothing is stored then.
     pub async fn submit(&self, incident: Incident, caller: &str) -> Result<SessionId, SubmitError> {
+        let submission = Submission { incident, caller: caller.to_owned(), key: None, presence: Presence::Returns };
+        self.accept(submission).await.map(|accepted| accepted.id)
+    }
+
+    /// Accepts a submission, or finds the session of an earlier one that it repeats (http-api §4.7). Durable like
+    /// [`Sessions::submit`].
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; nothing is stored then.
+    pub async fn accept(&self, submission: Submission) -> Result<Accepted, SubmitError> {
         self.0.audit.admits().map_err(|full| {
             self.0.metrics.session_finished(SessionOutcome::Rejected, Duration::ZERO);
             tracing::warn!(event = "session_rejected", reason = %full, "no room for another audit trail");
             SubmitError::AuditFull
         })?;
-        let admitted = self.0.table().admit(Instant::now());
-        let forgotten = admitted.map_err(|refusal| {
-            self.0.metrics.session_finished(SessionOutcome::Rejected, Duration::ZERO);
-            tracing::info!(event = "session_rejected", reason = ?refusal, "no place for another session");
-            match refusal {
-                Refusal::Full => SubmitError::QueueFull,
-                Refusal::Draining => SubmitError::Draining,
-            }
-        })?;
+        let Submission { incident, caller, key, presence } = submission;
+        let fingerprint = Fingerprint::of(&incident);
+        let claim = Claim { caller, key, fingerprint, is_shared: presence.grace().is_some() };
         let id = SessionId::random();
+        let admitted = self.0.table().admit(id, &claim, presence, Instant::now());
+        match admitted.map_err(|refusal| self.refused(refusal))? {
+            Admission::Known(mut found) => {
+                if !found.is_stored().await {
+                    return Err(SubmitError::Store(StoreError::Closed));
+                }
+                let attendance = presence.grace().map(|_| self.0.table().attend(found.id)).transpose();
+                let attendance = attendance.map_err(|refusal| self.refused(refusal))?.flatten();
+                tracing::info!(event = "session_found", session_id = %found.id, "the submission repeats an earlier one");
+                Ok(Accepted { id: found.id, attendance })
+            }
+            Admission::New { forgotten, stored } => {
+                let (incident, grace) = (Arc::new(incident), presence.grace());
+                let (at, accepted) = (now_in_microseconds(), Instant::now());
+                self.begin(Admitted { id, incident, claim, grace, at, accepted, stored }, forgotten).await
+            }
+        }
+    }
+
+    fn refused(&self, refusal: Refusal) -> SubmitError {
+        let error = match refusal {
+            Refusal::Full => SubmitError::QueueFull,
+            Refusal::Draining => SubmitError::Draining,
+            // The caller's mistake, and no session that could have been.
+            Refusal::KeyTaken => return SubmitError::KeyTaken,
+        };
+        self.0.metrics.session_finished(SessionOutcome::Rejected, Duration::ZERO);
+        tracing::info!(event = "session_rejected", reason = ?refusal, "no place for another session");
+        error
+    }
+
+    /// Hands a new session to a task of its own and waits until it is durable.
+    async fn begin(&self, session: Admitted, forgotten: Vec<SessionId>) -> Result<Accepted, SubmitError> {
+        let (id, incident) = (session.id, &session.incident);
         let span = tracing::info_span!(
             parent: None,
             "session",
@@ -193,13 +242,6 @@ impl Sessions {
             remediation_id = incident.remediation_id,
             correlation_id = incident.remediation_id,
         );
-        let session = Admitted {
-            id,
-            incident: Arc::new(incident),
-            caller: caller.to_owned(),
-            at: now_in_microseconds(),
-            accepted: Instant::now(),
-        };
         let (reply, answer) = oneshot::channel();
         let inner = Arc::clone(&self.0);
         let owner = async move {
@@ -211,6 +253,46 @@ impl Sessions {
         };
         self.0.tasks.spawn(owner.instrument(span));
         answer.await.unwrap_or(Err(SubmitError::Store(StoreError::Closed)))
+    }
+
+    /// Whether new submissions are refused because the process is going down.
+    pub fn is_draining(&self) -> bool {
+        self.0.table().is_draining()
+    }
+
+    /// Stops a session that has no final state yet (http-api §8.7). Returns when the state is final.
+    ///
+    /// # Errors
+    /// See [`CancelError`].
+    pub async fn cancel(&self, id: SessionId) -> Result<(), CancelError> {
+        /// For the commit of the final state.
+        const COMMIT_MAX: Duration = Duration::from_secs(2);
+        let stopped = self.0.table().stop(id, Stop::Requested);
+        match stopped {
+            None => return Err(CancelError::Unknown),
+            Some(false) => return Err(CancelError::Over),
+            Some(true) => {}
+        }
+        match self.finished_within(id, Instant::now() + COMMIT_MAX).await? {
+            Waited::Finished(record) if record.state == SessionState::Cancelled => Ok(()),
+            // It ended by itself at the same moment.
+            Waited::Finished(_) => Err(CancelError::Over),
+            Waited::Forgotten => Err(CancelError::Unknown),
+            Waited::Parked => Err(CancelError::Draining),
+            // The disk is slow; the run is stopped all the same.
+            Waited::Late => Ok(()),
+        }
+    }
+
+    /// The incident of a session, as it was accepted.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn incident(&self, id: SessionId) -> Result<Option<Incident>, SessionsError> {
+        let Some(json) = self.0.store.session_incident(&id.to_string()).await? else { return Ok(None) };
+        let damaged =
+            |error: serde_json::Error| SessionsError::Damaged { id: id.to_string(), reason: error.to_string() };
+        serde_json::from_str(&json).map(Some).map_err(damaged)
     }
 
     /// The session as it is now; `None` when the id is malformed, unknown, expired or evicted.
@@ -252,6 +334,27 @@ impl Sessions {
         self.get(&id.to_string()).await
     }
 
+    /// Waits for a final state, but not longer than `until`, and not beyond a drain that leaves the session to the next start.
+    ///
+    /// # Errors
+    /// The stored result cannot be read.
+    pub async fn finished_within(&self, id: SessionId, until: Instant) -> Result<Waited, SessionsError> {
+        tokio::select! {
+            biased;
+            record = self.finished(id) => {
+                Ok(record?.map_or(Waited::Forgotten, |record| Waited::Finished(Box::new(record))))
+            }
+            () = self.0.parked.cancelled() => Ok(Waited::Parked),
+            () = tokio::time::sleep_until(until) => Ok(Waited::Late),
+        }
+    }
+
+    /// Follows what a session does, from behind the event with the id `after` on; `None` when it is unknown.
+    pub fn follow(&self, id: SessionId, after: u64) -> Option<Follower> {
+        let followed = self.0.table().follow(id, after)?;
+        Some(Follower::new(followed, self.0.parked.clone()))
+    }
+
     /// Stops admitting, lets running and queued work finish until `deadline`, then parks the rest: cancelled, state
     /// unchanged, no terminal event; the next start deals with them (decision 14). Reads keep working.
     pub async fn drain(&self, deadline: Instant) -> Drained {
@@ -291,43 +394,4 @@ async fn sweep(inner: Weak<Inner>, every: Duration, ending: CancellationToken) {
 fn now_in_microseconds() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
-}
-
-/// What [`Sessions::drain`] achieved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drained {
-    /// Sessions that reached a final state while draining.
-    pub finished: usize,
-    /// Sessions left for the next start.
-    pub parked: usize,
-}
-
-/// Why an incident was not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
-    /// Every slot and every queue place is taken. Worth a retry in seconds.
-    #[error("the queue of investigations is full")]
-    QueueFull,
-    /// The process is shutting down. Worth a retry elsewhere or later.
-    #[error("the service is shutting down")]
-    Draining,
-    /// Too many audit events wait for delivery (audit §3.8). Worth a retry later.
-    #[error("too many audit events wait for delivery")]
-    AuditFull,
-    /// The session could not be made durable.
-    #[error("the session could not be stored")]
-    Store(#[source] StoreError),
-}
-
-/// Sessions could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionsError {
-    #[error("the session store failed")]
-    Store(#[from] StoreError),
-    /// The terminal event of a session of an earlier process.
-    #[error("the audit trail failed")]
-    Audit(#[from] AuditError),
-    /// A stored value does not decode; the row was altered or written by another version.
-    #[error("stored session {id} cannot be read: {reason}")]
-    Damaged { id: String, reason: String },
 }

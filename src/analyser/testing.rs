@@ -134,6 +134,7 @@ pub(crate) fn incident(resource: ResourceRef) -> Incident {
         signal_annotations: std::collections::BTreeMap::new(),
         custom_labels: std::collections::BTreeMap::new(),
         shape: RequestShape::April,
+        interactive: false,
         recovery: None,
     }
 }

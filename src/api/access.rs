@@ -1,6 +1,6 @@
 //! Layers that decide whether a request reaches its handler: cross-origin rules, authentication, concurrency.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
@@ -11,13 +11,14 @@ use axum::http::header::{
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::Semaphore;
-use tracing::Span;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::{Span, error};
 
-use super::edge::Authenticated;
+use super::edge::{Authenticated, source_ip};
 use super::problem::Problem;
 use super::{AppState, routes};
-use crate::auth::Attempt;
+use crate::audit::{AccessRefusal, SecurityAudit};
+use crate::auth::{Attempt, Refusal};
 
 /// Web pages that may call the API from a browser.
 const ALLOWED_ORIGINS: &[&str] = &["http://localhost", "http://127.0.0.1"];
@@ -41,11 +42,11 @@ pub(super) async fn cross_origin(request: Request, next: Next) -> Response {
     headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     if is_preflight {
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-        let names = "authorization, content-type, idempotency-key, prefer, x-request-id";
+        let names = "authorization, content-type, idempotency-key, last-event-id, prefer, x-request-id";
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(names));
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     } else {
-        let names = "location, retry-after, x-request-id";
+        let names = "location, preference-applied, retry-after, x-request-id";
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(names));
     }
     response
@@ -55,15 +56,24 @@ pub(super) async fn cross_origin(request: Request, next: Next) -> Response {
 /// A plain `OPTIONS` on a known route tells its methods to anybody.
 pub(super) async fn authenticate(State(state): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
     let is_options = request.method() == Method::OPTIONS && request.extensions().get::<MatchedPath>().is_some();
-    if is_options || routes::is_public(request.uri().path()) {
+    if is_options || is_public(&request) {
         return next.run(request).await;
     }
     let outcome = {
         let authorization: Vec<&[u8]> =
             request.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-        let attempt =
-            Attempt { method: request.method().as_str(), path: request.uri().path(), authorization: &authorization };
-        state.authenticator.check(attempt).await
+        let source_ip = source_ip(&request);
+        let attempt = Attempt {
+            method: request.method().as_str(),
+            path: request.uri().path(),
+            authorization: &authorization,
+            source_ip: &source_ip,
+        };
+        let outcome = state.authenticator.check(attempt).await;
+        if let Err(refusal) = &outcome {
+            record(&state.security, attempt, refusal).await;
+        }
+        outcome
     };
     let caller = match outcome {
         Ok(caller) => caller,
@@ -79,17 +89,50 @@ pub(super) async fn authenticate(State(state): State<Arc<AppState>>, mut request
     response
 }
 
+/// Reading a public path needs no token; the path is compared as the client wrote it, so no other spelling is public.
+fn is_public(request: &Request) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD) && routes::is_public(request.uri().path())
+}
+
+async fn record(security: &SecurityAudit, attempt: Attempt<'_>, refusal: &Refusal) {
+    let Some(reason) = refusal.reason() else { return };
+    let refused = AccessRefusal {
+        is_known: matches!(refusal, Refusal::Denied { .. }),
+        source_ip: attempt.source_ip.to_owned(),
+        method: attempt.method.to_owned(),
+        path: attempt.path.to_owned(),
+        reason: reason.to_owned(),
+    };
+    if let Err(cause) = security.refused(refused).await {
+        error!(event = "audit_write_failed", error = %cause, "audit event not recorded");
+    }
+}
+
+/// A request's place among those answered at once. Who has to wait long gives it back first.
+#[derive(Debug, Clone)]
+pub(super) struct Place(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Place {
+    pub(super) fn give_back(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
 /// Bounds how many authenticated requests are answered at once. Probes are never turned away.
 pub(super) async fn limit_concurrency(
     State(slots): State<Option<Arc<Semaphore>>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(slots) = slots.filter(|_| !routes::is_public(request.uri().path())) else {
+    let Some(slots) = slots.filter(|_| !is_public(&request)) else {
         return next.run(request).await;
     };
-    match slots.try_acquire() {
-        Ok(_slot) => next.run(request).await,
-        Err(_) => Problem::too_many_requests_at_once().into_response(),
-    }
+    let Ok(slot) = slots.try_acquire_owned() else {
+        return Problem::too_many_requests_at_once().into_response();
+    };
+    let place = Place(Arc::new(Mutex::new(Some(slot))));
+    request.extensions_mut().insert(place.clone());
+    let response = next.run(request).await;
+    place.give_back();
+    response
 }

@@ -5,6 +5,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::incident::SeverityVocabulary;
+use super::mode::Form;
+
+/// Event streams open at once.
+const STREAMS_MAX: usize = 128;
+/// Proxies cut connections that are silent for longer.
+const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Where the service listens and what it lets one client take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +53,8 @@ impl ServerConfig {
             body_bytes_max: self.max_body_bytes,
             body_timeout: Duration::from_secs(self.body_timeout_seconds),
             concurrent_requests_max: self.max_concurrent_requests,
+            streams_max: STREAMS_MAX,
+            keep_alive: STREAM_KEEP_ALIVE,
         }
     }
 }
@@ -58,6 +66,10 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// 0 = unlimited.
     pub concurrent_requests_max: usize,
+    /// Event streams open at once; one more is answered 503. Not a key.
+    pub streams_max: usize,
+    /// Silence on an event stream after which a comment is sent. Not a key.
+    pub keep_alive: Duration,
 }
 
 impl Default for Limits {
@@ -87,10 +99,69 @@ pub enum ErrorMediaType {
     Json,
 }
 
-/// Vocabulary for old and new clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// What old and new clients expect without saying so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CompatConfig {
     /// `auto` (default: as the request's shape asks), `v1` or `v2` (http-api §2.9).
     pub severity_vocabulary: SeverityVocabulary,
+    /// How an incident is answered when nothing else decides: `async` (default) or `sync` (http-api §1.4).
+    pub default_mode: Form,
+    /// Whether bodies with `signal_type` and without `signal_name` are answered synchronously. Default true.
+    pub sync_for_signal_type: bool,
+    /// Longest wait for a synchronous answer, seconds, 1..=3600. Default: the budget of an investigation.
+    pub sync_timeout_seconds: Option<u64>,
+    /// How long a run outlives the last who waits for it, and how long an identical request may still pick up its result,
+    /// seconds, 0..=3600. Default 120.
+    pub sync_detach_grace_seconds: u64,
+}
+
+impl Default for CompatConfig {
+    fn default() -> Self {
+        Self {
+            severity_vocabulary: SeverityVocabulary::Auto,
+            default_mode: Form::Async,
+            sync_for_signal_type: true,
+            sync_timeout_seconds: None,
+            sync_detach_grace_seconds: 120,
+        }
+    }
+}
+
+impl CompatConfig {
+    const SECONDS_MAX: u64 = 3600;
+
+    /// # Errors
+    /// A time outside its range, in one sentence naming the key.
+    pub fn check(&self) -> Result<(), String> {
+        if let Some(seconds) = self.sync_timeout_seconds.filter(|seconds| !(1..=Self::SECONDS_MAX).contains(seconds)) {
+            return Err(format!("compat.sync_timeout_seconds is {seconds}, it must be 1 to {}", Self::SECONDS_MAX));
+        }
+        let grace = self.sync_detach_grace_seconds;
+        if grace > Self::SECONDS_MAX {
+            return Err(format!("compat.sync_detach_grace_seconds is {grace}, the most is {}", Self::SECONDS_MAX));
+        }
+        Ok(())
+    }
+
+    /// How submissions are answered, where an investigation may take `budget`.
+    pub fn modes(&self, budget: Duration) -> Modes {
+        Modes {
+            default_form: self.default_mode,
+            sync_for_signal_type: self.sync_for_signal_type,
+            wait_max: self.sync_timeout_seconds.map_or(budget, Duration::from_secs),
+            detach_grace: Duration::from_secs(self.sync_detach_grace_seconds),
+        }
+    }
+}
+
+/// How submissions are answered (http-api §1.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Modes {
+    pub default_form: Form,
+    pub sync_for_signal_type: bool,
+    /// Longest wait for a synchronous answer.
+    pub wait_max: Duration,
+    /// How long a run outlives the last who waits for it.
+    pub detach_grace: Duration,
 }

@@ -77,7 +77,7 @@ impl Facts {
             route: extensions.get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned(),
             instance: extensions.get::<RequestedPath>().map_or(path, |path| &path.0).to_owned(),
             method: request.method().as_str().to_owned(),
-            source_ip: extensions.get::<PeerAddress>().map(|peer| peer.0.ip().to_string()).unwrap_or_default(),
+            source_ip: source_ip(request),
             user_agent: header(USER_AGENT).map(|agent| agent.chars().take(USER_AGENT_BYTES_MAX).collect()),
             bytes_in: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
         }
@@ -95,7 +95,8 @@ impl Facts {
             headers.insert(REQUEST_ID, id);
         }
         if self.instance.starts_with("/api/v1") {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // The event stream has said so in its own way.
+            headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         }
         response
     }
@@ -121,6 +122,11 @@ impl Facts {
             );
         }
     }
+}
+
+/// Address of the peer; empty when nobody knows.
+pub(super) fn source_ip(request: &Request) -> String {
+    request.extensions().get::<PeerAddress>().map(|peer| peer.0.ip().to_string()).unwrap_or_default()
 }
 
 /// The caller's id when it is well-formed, else a new one.

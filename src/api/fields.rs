@@ -139,9 +139,43 @@ impl<'a> Fields<'a> {
         Some(Fields { object, path, errors: self.errors })
     }
 
+    /// Members of a required nested object.
+    pub(super) fn required_nested(&mut self, name: &str) -> Option<Fields<'_>> {
+        match self.object.get(name) {
+            None => self.fail([Step::Name(name.to_owned())], Fault::missing()),
+            Some(Value::Null) => self.fail([Step::Name(name.to_owned())], Fault::not_an_object()),
+            Some(_) => return self.nested(name),
+        }
+        None
+    }
+
+    /// Whichever of two spellings of a member is there; the first when neither is.
+    pub(super) fn spelling<'n>(&self, names: [&'n str; 2]) -> &'n str {
+        let [first, second] = names;
+        if self.present(first).is_none() && self.object.contains_key(second) { second } else { first }
+    }
+
+    /// A text with a default that may be absent, but not `null`.
+    pub(super) fn defaulted_text(&mut self, name: &str, default: &str) -> String {
+        if self.object.contains_key(name) { self.required_text(name) } else { default.to_owned() }
+    }
+
+    /// An optional list of texts.
+    pub(super) fn text_list(&mut self, name: &str) -> Vec<String> {
+        let list = |value: &Value| value.as_array().cloned().ok_or_else(not_a_list);
+        let mut texts = Vec::new();
+        for (index, item) in self.optional(name, list).unwrap_or_default().iter().enumerate() {
+            match text(item) {
+                Ok(text) => texts.push(text),
+                Err(fault) => self.fail([Step::Name(name.to_owned()), Step::Index(index)], fault),
+            }
+        }
+        texts
+    }
+
     /// An optional map whose values are all read the same way. Bad entries are reported and left out.
     fn map<T>(&mut self, name: &str, read: impl Fn(&Value) -> Result<T, (Option<Step>, Fault)>) -> BTreeMap<String, T> {
-        let Some(object) = self.optional(name, free_form) else {
+        let Some(object) = self.optional(name, members) else {
             return BTreeMap::new();
         };
         let mut entries = BTreeMap::new();
@@ -166,7 +200,7 @@ impl<'a> Fields<'a> {
     /// An optional map of lists of texts.
     pub(super) fn text_list_map(&mut self, name: &str) -> BTreeMap<String, Vec<String>> {
         self.map(name, |value| {
-            let items = value.as_array().ok_or((None, Fault::new("list_type", "Input should be a valid list")))?;
+            let items = value.as_array().ok_or_else(|| (None, not_a_list()))?;
             let item = |(index, item)| text(item).map_err(|fault| (Some(Step::Index(index)), fault));
             items.iter().enumerate().map(item).collect()
         })
@@ -185,13 +219,33 @@ pub(super) fn text(value: &Value) -> Result<String, Fault> {
 }
 
 /// A map of acceptable size, whatever is in it.
-pub(super) fn free_form(value: &Value) -> Result<Map<String, Value>, Fault> {
+fn members(value: &Value) -> Result<Map<String, Value>, Fault> {
     let object = value.as_object().ok_or_else(|| Fault::new("dict_type", "Input should be a valid dictionary"))?;
     if object.len() > MAP_ENTRIES_MAX {
         let msg = format!("Dictionary should have at most {MAP_ENTRIES_MAX} items, not {}", object.len());
         return Err(Fault::new("too_long", msg));
     }
     Ok(object.clone())
+}
+
+/// The same with every text and map inside it. The depth of a body is bounded, so the recursion is.
+pub(super) fn free_form(value: &Value) -> Result<Map<String, Value>, Fault> {
+    let object = members(value)?;
+    object.values().try_for_each(bounded)?;
+    Ok(object)
+}
+
+fn bounded(value: &Value) -> Result<(), Fault> {
+    match value {
+        Value::String(_) => text(value).map(drop),
+        Value::Array(items) => items.iter().try_for_each(bounded),
+        Value::Object(_) => free_form(value).map(drop),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+fn not_a_list() -> Fault {
+    Fault::new("list_type", "Input should be a valid list")
 }
 
 /// `true`, `1`, `"yes"`, `"Off"`, ….
@@ -227,6 +281,16 @@ pub(super) fn integer(value: &Value) -> Result<i64, Fault> {
         }
         _ => Err(Fault::new("int_type", "Input should be a valid integer")),
     }
+}
+
+/// An integer that fits into 32 bits and is not below `least`.
+pub(super) fn count(value: &Value, least: u32) -> Result<u32, Fault> {
+    let number = integer(value)?;
+    if number < i64::from(least) {
+        return Err(Fault::new("greater_than_equal", format!("Input should be greater than or equal to {least}")));
+    }
+    u32::try_from(number)
+        .map_err(|_| Fault::new("less_than_equal", format!("Input should be less than or equal to {}", u32::MAX)))
 }
 
 fn whole(number: Option<f64>) -> Result<i64, Fault> {

@@ -4,6 +4,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
+use super::problem::ProblemDocument;
 use super::routes;
 use super::schema::{HttpValidationError, Severity, SignalMode, ValidationError};
 
@@ -16,9 +17,10 @@ use super::schema::{HttpValidationError, Severity, SignalMode, ValidationError};
     ),
     tags(
         (name = "Incident Analysis", description = "Submit incidents, follow their investigation, fetch results"),
+        (name = "Recovery Analysis", description = "The next attempt after a remediation that failed"),
         (name = "Health", description = "Probes and configuration"),
     ),
-    components(schemas(HttpValidationError, ValidationError, Severity, SignalMode)),
+    components(schemas(ProblemDocument, HttpValidationError, ValidationError, Severity, SignalMode)),
 )]
 struct Head;
 

@@ -65,8 +65,8 @@ pub(super) async fn health() -> Json<Value> {
     Json(json!({
         "status": "healthy",
         "service": "holmesgpt-api",
-        "endpoints": ["/api/v1/incident/analyze", "/health", "/ready"],
-        "features": { "incident_analysis": true, "authentication": true },
+        "endpoints": ["/api/v1/incident/analyze", "/api/v1/recovery/analyze", "/health", "/ready"],
+        "features": { "incident_analysis": true, "recovery_analysis": true, "authentication": true },
     }))
 }
 

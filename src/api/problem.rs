@@ -3,9 +3,11 @@
 //! A handler returns a [`Problem`]; it travels as a response extension to the edge, which knows the path and the request
 //! id and writes the body. So every error has all members, whoever raised it.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::error;
@@ -13,8 +15,9 @@ use utoipa::ToSchema;
 
 use super::config::ErrorMediaType;
 use super::fields::FieldError;
-use super::incident::Invalid;
+use super::json::Invalid;
 use crate::auth::Refusal;
+use crate::investigation::FailureCode;
 use crate::sessions::{SessionsError, SubmitError};
 
 const TYPE_BASE: &str = "https://kubernaut.ai/problems/";
@@ -36,10 +39,15 @@ enum Kind {
     RequestTimeout,
     SessionNotCompleted,
     SessionFailed,
+    SessionTerminal,
+    SessionInProgress,
+    IdempotencyConflict,
     PayloadTooLarge,
     UnsupportedMediaType,
     Internal,
+    BadGateway,
     Unavailable,
+    GatewayTimeout,
 }
 
 impl Kind {
@@ -53,12 +61,17 @@ impl Kind {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request-timeout", "Request Timeout"),
             Self::SessionNotCompleted => (StatusCode::CONFLICT, "session-not-completed", "Conflict"),
             Self::SessionFailed => (StatusCode::CONFLICT, "session-failed", "Conflict"),
+            Self::SessionTerminal => (StatusCode::CONFLICT, "session-already-terminal", "Conflict"),
+            Self::SessionInProgress => (StatusCode::CONFLICT, "session-in-progress", "Conflict"),
+            Self::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency-conflict", "Conflict"),
             Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", "Payload Too Large"),
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported Media Type")
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Internal Server Error"),
+            Self::BadGateway => (StatusCode::BAD_GATEWAY, "bad-gateway", "Bad Gateway"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "service-unavailable", "Service Unavailable"),
+            Self::GatewayTimeout => (StatusCode::GATEWAY_TIMEOUT, "gateway-timeout", "Gateway Timeout"),
         }
     }
 }
@@ -69,18 +82,25 @@ pub(super) struct Problem {
     kind: Kind,
     detail: String,
     errors: Vec<FieldError>,
-    header: Option<(HeaderName, HeaderValue)>,
+    advice: Option<Advice>,
     /// Raised while deciding about the caller; its media type is configurable.
     about_caller: bool,
 }
 
+/// What the client is told to do, in a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Advice {
+    RetryAfter(u32),
+    CloseConnection,
+}
+
 impl Problem {
     fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), header: None, about_caller: false }
+        Self { kind, detail: detail.into(), errors: Vec::new(), advice: None, about_caller: false }
     }
 
     fn retry_after(mut self, seconds: u32) -> Self {
-        self.header = Some((RETRY_AFTER, HeaderValue::from(seconds)));
+        self.advice = Some(Advice::RetryAfter(seconds));
         self
     }
 
@@ -110,6 +130,47 @@ impl Problem {
         Self::new(Kind::SessionFailed, format!("Session {id} failed: {error}"))
     }
 
+    /// Cancelling what is over, or is being cancelled.
+    pub(super) fn session_terminal(id: &str) -> Self {
+        Self::new(Kind::SessionTerminal, format!("session {id} is already in a terminal state"))
+    }
+
+    pub(super) fn session_in_progress(id: &str) -> Self {
+        let detail = format!("session {id} is still in progress; live=true shows what it knows so far");
+        Self::new(Kind::SessionInProgress, detail).retry_after(NOT_READY_RETRY_SECONDS)
+    }
+
+    /// Whoever waits for a result gets none in time.
+    pub(super) fn gateway_timeout(waited: Duration) -> Self {
+        let detail = format!("The investigation did not end within {} s", waited.as_secs());
+        Self::new(Kind::GatewayTimeout, detail)
+    }
+
+    /// Whoever waits for a result learns that the run failed with this line (http-api §1.6, §1.9).
+    pub(super) fn run_failed(line: &str) -> Self {
+        match FailureCode::of_line(line) {
+            FailureCode::LlmUnavailable | FailureCode::LlmTimeout => {
+                Self::new(Kind::Unavailable, "LLM provider unavailable").retry_after(UNAVAILABLE_RETRY_SECONDS)
+            }
+            // It answered, but with nothing to work with.
+            FailureCode::LlmAuth | FailureCode::LlmQuota => {
+                Self::new(Kind::BadGateway, "LLM provider returned no usable response")
+            }
+            FailureCode::DeadlineExceeded => {
+                Self::new(Kind::GatewayTimeout, "The investigation did not end within its time")
+            }
+            FailureCode::ShuttingDown => Self::shutting_down(),
+            FailureCode::LlmNotConfigured
+            | FailureCode::KubernetesUnavailable
+            | FailureCode::Cancelled
+            | FailureCode::Internal => Self::internal(),
+        }
+    }
+
+    pub(super) fn too_many_streams() -> Self {
+        Self::new(Kind::Unavailable, "Too many event streams are open").retry_after(UNAVAILABLE_RETRY_SECONDS)
+    }
+
     pub(super) fn payload_too_large(bytes_max: usize) -> Self {
         Self::new(Kind::PayloadTooLarge, format!("Request body is larger than {bytes_max} bytes"))
     }
@@ -125,7 +186,7 @@ impl Problem {
     /// The rest of the body is not waited for, so the connection cannot be used again.
     pub(super) fn body_too_slow() -> Self {
         let mut problem = Self::new(Kind::RequestTimeout, "Request body was not received in time");
-        problem.header = Some((CONNECTION, HeaderValue::from_static("close")));
+        problem.advice = Some(Advice::CloseConnection);
         problem
     }
 
@@ -177,8 +238,14 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
-        if let Some((name, value)) = self.header.clone() {
-            response.headers_mut().insert(name, value);
+        match self.advice {
+            Some(Advice::RetryAfter(seconds)) => {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            Some(Advice::CloseConnection) => {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            None => {}
         }
         if self.kind == Kind::Unauthorized {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -197,9 +264,12 @@ impl From<Invalid> for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let kind = match &refusal {
-            Refusal::MissingHeader | Refusal::EmptyToken | Refusal::NotAuthenticated | Refusal::NoIdentity => {
-                Kind::Unauthorized
-            }
+            Refusal::MissingHeader
+            | Refusal::InvalidHeader
+            | Refusal::EmptyToken
+            | Refusal::NotAuthenticated
+            | Refusal::WrongAudience
+            | Refusal::NoIdentity => Kind::Unauthorized,
             Refusal::Denied { .. } => Kind::Forbidden,
             Refusal::AuthenticationUnavailable | Refusal::AuthorizationUnavailable => Kind::Unavailable,
         };
@@ -216,6 +286,9 @@ impl From<SubmitError> for Problem {
             SubmitError::Draining => Self::shutting_down(),
             SubmitError::AuditFull => Self::new(Kind::Unavailable, "Too many audit events wait for delivery")
                 .retry_after(UNAVAILABLE_RETRY_SECONDS),
+            SubmitError::KeyTaken => {
+                Self::new(Kind::IdempotencyConflict, "The Idempotency-Key was used for another request")
+            }
             SubmitError::Store(cause) => {
                 let cause: &dyn std::error::Error = &cause;
                 error!(event = "unexpected_error", error = cause, "incident could not be stored");

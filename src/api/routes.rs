@@ -6,7 +6,7 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{AppState, docs, incident, openapi, operations};
+use super::{AppState, control, docs, incident, openapi, operations, recovery, stream};
 
 /// Paths that need no token (http-api §3.1): compared as a whole. The assets of the documentation page join them.
 const PUBLIC: &[&str] = &[
@@ -42,6 +42,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(incident::analyze))
         .routes(routes!(incident::status))
         .routes(routes!(incident::result))
+        .routes(routes!(control::cancel))
+        .routes(routes!(control::snapshot))
+        .routes(routes!(stream::stream))
+        .routes(routes!(recovery::analyze))
+        .routes(routes!(recovery::status))
+        .routes(routes!(recovery::result))
         .routes(routes!(operations::config))
         // Without one.
         .routes(routes!(operations::health))

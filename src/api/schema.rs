@@ -62,6 +62,101 @@ pub(super) struct IncidentRequest {
     interactive: Option<bool>,
 }
 
+/// The next attempt after a remediation that failed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "describes the request in the document")]
+pub(super) struct RecoveryRequest {
+    /// The caller's id, echoed in the result.
+    incident_id: String,
+    /// Correlation id for audit and history only; never used for analysis.
+    #[schema(min_length = 1)]
+    remediation_id: String,
+    #[schema(default = false)]
+    is_recovery_attempt: Option<bool>,
+    #[schema(minimum = 1)]
+    recovery_attempt_number: Option<u32>,
+    /// Absent: nothing is known of the failed attempt.
+    previous_execution: Option<PreviousExecution>,
+    /// Free form; with February's spellings as for incidents.
+    #[schema(value_type = Option<HashMap<String, Value>>)]
+    enrichment_results: Option<Map<String, Value>>,
+    /// January's name of `signal_name`.
+    signal_type: Option<String>,
+    signal_name: Option<String>,
+    /// Free text; with February's spellings a severity.
+    severity: Option<String>,
+    resource_namespace: Option<String>,
+    resource_kind: Option<String>,
+    resource_name: Option<String>,
+    #[schema(default = "unknown", required = false)]
+    environment: String,
+    #[schema(default = "P2", required = false)]
+    priority: String,
+    #[schema(default = "medium", required = false)]
+    risk_tolerance: String,
+    #[schema(default = "standard", required = false)]
+    business_category: String,
+    error_message: Option<String>,
+    cluster_name: Option<String>,
+    signal_source: Option<String>,
+}
+
+/// The attempt that failed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "describes the request in the document")]
+pub(super) struct PreviousExecution {
+    /// Name of the execution object.
+    workflow_execution_ref: String,
+    original_rca: OriginalRca,
+    selected_workflow: SelectedWorkflowSummary,
+    failure: ExecutionFailure,
+    /// The executor's own words.
+    natural_language_summary: Option<String>,
+}
+
+/// What the investigation before concluded. One of `signal_type` and `signal_name` is required.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = OriginalRCA)]
+#[expect(dead_code, reason = "describes the request in the document")]
+pub(super) struct OriginalRca {
+    summary: String,
+    signal_type: Option<String>,
+    signal_name: Option<String>,
+    severity: String,
+    #[schema(required = false)]
+    contributing_factors: Vec<String>,
+}
+
+/// What was run. One of `container_image` and `execution_bundle` is required.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "describes the request in the document")]
+pub(super) struct SelectedWorkflowSummary {
+    workflow_id: String,
+    version: String,
+    container_image: Option<String>,
+    execution_bundle: Option<String>,
+    #[schema(required = false)]
+    parameters: HashMap<String, String>,
+    rationale: String,
+}
+
+/// How it ended.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "describes the request in the document")]
+pub(super) struct ExecutionFailure {
+    /// From 0.
+    #[schema(minimum = 0)]
+    failed_step_index: u32,
+    failed_step_name: String,
+    /// Kubernetes reason code.
+    reason: String,
+    message: String,
+    exit_code: Option<i64>,
+    failed_at: String,
+    /// Such as 2m34s.
+    execution_time: String,
+}
+
 /// What the caller already knows about the resource.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -185,5 +280,26 @@ impl IntoResponses for SessionProblems {
         let mut responses = table(&[("404", "No such session", &[PROBLEM])]);
         responses.insert("422".to_owned(), never.content(JSON, validation).build().into());
         responses
+    }
+}
+
+/// Errors of waiting for a result.
+pub(super) struct WaitingProblems;
+
+impl IntoResponses for WaitingProblems {
+    fn responses() -> Responses {
+        table(&[
+            ("502", "Only when waiting: the model provider returned nothing usable", &[PROBLEM]),
+            ("504", "Only when waiting: no result in time", &[PROBLEM]),
+        ])
+    }
+}
+
+/// The session or the key is in another state than the request needs.
+pub(super) struct ConflictProblem;
+
+impl IntoResponses for ConflictProblem {
+    fn responses() -> Responses {
+        table(&[("409", "In conflict with the session's state, or with an earlier use of the key", &[PROBLEM])])
     }
 }

@@ -19,10 +19,11 @@ async fn state(folder: &std::path::Path) -> AppState {
     let metrics = Metrics::build().unwrap();
     let store = Store::open(&StoreLocation::in_directory(folder), Access::Serve).await.unwrap();
     let audit = AuditConfig { sink: AuditSink::Local, ..AuditConfig::default() };
+    let audit = AuditTrail::open(&audit, store.clone(), metrics.clone()).await.unwrap();
     let parts = SessionsParts {
         config: SessionsConfig::default(),
         timeout: Duration::from_secs(1),
-        audit: AuditTrail::open(&audit, store.clone(), metrics.clone()).await.unwrap(),
+        audit: audit.clone(),
         store,
         metrics: metrics.clone(),
         work: Work::new(async |_, _| Err(InvestigationError::internal("rca", "unused"))),
@@ -34,12 +35,16 @@ async fn state(folder: &std::path::Path) -> AppState {
     AppState {
         sessions: Sessions::open(parts).await.unwrap(),
         authenticator: Authenticator::open_token_file(&config, folder, metrics.clone()).unwrap(),
+        security: SecurityAudit::new(audit),
         readiness: Readiness::new(&[], metrics.clone()),
         metrics,
         config: ConfigSummary::default(),
         limits: Limits::default(),
         http: HttpConfig::default(),
         severities: incident::SeverityVocabulary::Auto,
+        modes: CompatConfig::default().modes(Duration::from_secs(1)),
+        ownership: SessionOwnership::Off,
+        streams: Arc::new(Semaphore::new(1)),
         quiet_probes: true,
     }
 }

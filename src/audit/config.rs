@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::profile::Profile;
+
 /// Where events go, how they are delivered and how many of them are kept.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {
     /// `datastorage` unless set.
     pub sink: AuditSink,
+    /// `a` unless set: the generation of the schema the receiver speaks.
+    pub schema_profile: Profile,
     pub local: LocalAuditConfig,
     /// `flush_interval_seconds`, 0.2: how long an event may wait for company. 0.05 to 60, what is above 5 counts as 5.
     #[serde(rename = "flush_interval_seconds", deserialize_with = "seconds")]
@@ -47,6 +51,7 @@ impl Default for AuditConfig {
     fn default() -> Self {
         Self {
             sink: AuditSink::default(),
+            schema_profile: Profile::default(),
             local: LocalAuditConfig::default(),
             linger: Duration::from_millis(200),
             batch_size: 100,
@@ -109,18 +114,16 @@ pub struct ConfirmConfig {
     /// `ambiguity_wait_seconds`, 35: from a request whose answer was lost to the question; the server may still be at it.
     #[serde(rename = "ambiguity_wait_seconds", deserialize_with = "seconds")]
     pub ambiguity_wait: Duration,
-    /// `accepted_waits_seconds`, 30, 120, 600: from a 202, and from each question in vain, to the next question. After the
-    /// last one the event is sent again. Empty: a 202 counts as stored.
+    /// `accepted_waits_seconds`: from a 202, and from each question in vain, to the next question. After the last one the
+    /// event is sent again. Empty: a 202 counts as stored. Unless set: 30, 120, 600 under the schema profile `a`, empty
+    /// under `h`, whose server keeps what it accepts.
     #[serde(rename = "accepted_waits_seconds", deserialize_with = "list_of_seconds")]
-    pub accepted_waits: Vec<Duration>,
+    pub accepted_waits: Option<Vec<Duration>>,
 }
 
 impl Default for ConfirmConfig {
     fn default() -> Self {
-        Self {
-            ambiguity_wait: Duration::from_secs(35),
-            accepted_waits: [30, 120, 600].map(Duration::from_secs).to_vec(),
-        }
+        Self { ambiguity_wait: Duration::from_secs(35), accepted_waits: None }
     }
 }
 
@@ -198,7 +201,7 @@ impl AuditConfig {
             ("batch_size", self.batch_size, 1, 1_000),
             ("senders", self.senders, 1, 8),
             ("suspect.failures", usize::try_from(self.suspect.failures).unwrap_or(usize::MAX), 1, 1_000),
-            ("confirm.accepted_waits_seconds", self.confirm.accepted_waits.len(), 0, 10),
+            ("confirm.accepted_waits_seconds", self.confirm.accepted_waits.as_ref().map_or(0, Vec::len), 0, 10),
         ];
         for (key, value, least, most) in counts {
             if !(least..=most).contains(&value) {
@@ -219,6 +222,16 @@ impl AuditConfig {
         let capped = (self.batch_size > Self::BATCH_EVENTS_MAX)
             .then(|| format!("audit.batch_size {} counts as {}", self.batch_size, Self::BATCH_EVENTS_MAX));
         ignored.chain(capped).collect()
+    }
+
+    /// When to ask for an event that was accepted; empty when a 202 is enough.
+    pub(super) fn accepted_waits(&self) -> &[Duration] {
+        const APRIL: &[Duration] = &[Duration::from_secs(30), Duration::from_secs(120), Duration::from_secs(600)];
+        match (&self.confirm.accepted_waits, self.schema_profile) {
+            (Some(waits), _) => waits,
+            (None, Profile::A) => APRIL,
+            (None, Profile::H) => &[],
+        }
     }
 
     pub(super) fn batch_events_max(&self) -> usize {
@@ -311,8 +324,8 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
     in_seconds(f64::deserialize(deserializer)?)
 }
 
-fn list_of_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
-    Vec::<f64>::deserialize(deserializer)?.into_iter().map(in_seconds).collect()
+fn list_of_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Duration>>, D::Error> {
+    Vec::<f64>::deserialize(deserializer)?.into_iter().map(in_seconds).collect::<Result<_, _>>().map(Some)
 }
 
 /// Ranges are checked with the keys' names in [`AuditConfig::check`].

@@ -35,7 +35,7 @@ impl Sender {
         };
         let (stored, absent): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| found.contains(&row.event_id));
         let now = Timestamp::now();
-        let waits = &self.config.confirm.accepted_waits;
+        let waits = self.config.accepted_waits();
         // An event that was taken is asked for again while there are waits left; any other one is sent again.
         let patience = |row: &DoubtfulRow| {
             let asked = usize::try_from(row.confirmations).unwrap_or(usize::MAX).saturating_add(1);

@@ -1,5 +1,7 @@
 //! What may stand inside an event (audit §1.7): characters, numbers, depth and size the receiving database can hold.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -7,8 +9,10 @@ use sha2::{Digest, Sha256};
 pub(super) const EVENT_DATA_BYTES_MAX: usize = 256 * 1024;
 /// Containers below this level of `event_data` (itself level 1) become their JSON text; the receiver takes ten levels.
 const LEVELS_MAX: usize = 8;
+/// Levels of `event_data` the receiver takes, itself included.
+pub(super) const RECEIVED_LEVELS_MAX: usize = 10;
 /// Largest integer every JSON reader keeps exactly.
-const INTEGER_MAX: u64 = 1 << 53;
+pub(super) const INTEGER_MAX: u64 = 1 << 53;
 /// Beginning kept of a tool result that is too large. Escaping can make it six times as long.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 
@@ -50,6 +54,22 @@ pub(super) fn clip(text: &str, chars_max: usize) -> &str {
     text.char_indices().nth(chars_max).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
+/// The same for what stands in a column of its own, at most `chars_max` characters.
+pub(super) fn column(text: &str, chars_max: usize) -> Cow<'_, str> {
+    let clipped = clip(text, chars_max);
+    if clipped.contains('\0') { clipped.replace('\0', "\u{FFFD}").into() } else { clipped.into() }
+}
+
+/// The first `bytes_max` bytes, no character broken.
+pub(super) fn clip_bytes(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
+}
+
+/// A count as the receiver can hold it.
+pub(super) fn count(number: u64) -> u64 {
+    number.min(INTEGER_MAX)
+}
+
 /// PostgreSQL cannot store U+0000 in JSON.
 fn replace_nul(value: &mut Value) {
     const NUL: char = '\0';
@@ -79,17 +99,17 @@ fn fold(value: &mut Value, level: usize, levels_max: usize) {
     }
 }
 
-/// Cuts the tool result, then its preview, then the arguments; whatever is still too large loses the ends of its texts
+/// Cuts the tool result, then its preview, then the arguments (or the labels); whatever is still too large loses the ends of its texts
 /// and lists, evenly, until it fits.
 fn shrink(event_data: &mut Map<String, Value>) {
-    for member in ["tool_result", "tool_result_preview", "tool_arguments"] {
+    for member in ["tool_result", "tool_result_preview", "tool_arguments", "detected_labels_summary"] {
         if fits(event_data) {
             return;
         }
         match event_data.get_mut(member) {
             Some(Value::String(text)) if member.ends_with("_preview") => text.clear(),
-            Some(value) => *value = digest_of(value),
-            None => {}
+            Some(value) if !value.is_null() => *value = digest_of(value),
+            Some(_) | None => {}
         }
     }
     for step in &CUTS {
@@ -130,7 +150,7 @@ fn digest_of(value: &Value) -> Value {
         other => other.to_string(),
     };
     let sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let head = text.get(..text.floor_char_boundary(HEAD_BYTES_MAX)).unwrap_or_default();
+    let head = clip_bytes(&text, HEAD_BYTES_MAX);
     json!({ "truncated": true, "original_bytes": text.len(), "sha256": sha256, "head": head })
 }
 

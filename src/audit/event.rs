@@ -1,11 +1,14 @@
-//! The event catalogue (audit §1.2–1.3) as types: what may be recorded, before it becomes JSON.
+//! The event catalogue (audit §1.2–1.3, §1.6) as types: what may be recorded, before it becomes JSON.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
-use crate::domain::{Incident, Investigation, ResourceRef};
+use super::profile::EventType;
+use crate::domain::{Incident, Investigation, ResourceRef, RootCause, Severity};
 
 /// One event to record. Identity and time are given by [`super::AuditTrail::record`].
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +21,11 @@ pub struct AuditEvent {
 
 impl AuditEvent {
     pub fn new(incident: &Incident, payload: Payload) -> Self {
-        Self { subject: AuditSubject::of(incident), payload, duration: None }
+        Self::about(AuditSubject::of(incident), payload)
+    }
+
+    pub fn about(subject: AuditSubject, payload: Payload) -> Self {
+        Self { subject, payload, duration: None }
     }
 
     #[must_use]
@@ -38,17 +45,30 @@ pub struct AuditSubject {
 }
 
 impl AuditSubject {
+    /// Correlation of events whose incident names none.
+    pub(super) const UNKNOWN: &str = "unknown";
+
     pub fn of(incident: &Incident) -> Self {
         let remediation_id = incident.remediation_id.trim();
         Self {
-            correlation_id: if remediation_id.is_empty() { "unknown" } else { remediation_id }.to_owned(),
+            correlation_id: if remediation_id.is_empty() { Self::UNKNOWN } else { remediation_id }.to_owned(),
             incident_id: incident.incident_id.clone(),
             resource: incident.resource.clone(),
         }
     }
+
+    /// Of something that belongs to no incident: a refused caller.
+    pub fn security() -> Self {
+        Self {
+            correlation_id: format!("security-{}", Uuid::new_v4()),
+            incident_id: String::new(),
+            resource: ResourceRef::cluster_scoped("", ""),
+        }
+    }
 }
 
-/// The eight events of the April catalogue. Optional members are left out of the JSON when unknown.
+/// What is recorded. The first eight are the April catalogue, the others exist only under the schema profile `h` and are
+/// not recorded under `a`. Optional members are left out of the JSON when unknown.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Payload {
     /// Before each model conversation.
@@ -60,9 +80,19 @@ pub enum Payload {
         tokens_max: Option<u64>,
     },
     /// After each model conversation. An empty analysis makes the outcome `failure`.
-    LlmResponse { analysis: Excerpt, tokens_used: Option<u64>, tool_call_count: u64 },
+    LlmResponse {
+        analysis: String,
+        tokens_used: Option<u64>,
+        tool_call_count: u64,
+    },
     /// At the time of each tool call; `index` counts from 0 within the investigation.
-    ToolCall { index: u64, tool: String, arguments: Map<String, Value>, result: Value, failed: bool },
+    ToolCall {
+        index: u64,
+        tool: String,
+        arguments: Map<String, Value>,
+        result: Value,
+        failed: bool,
+    },
     /// After each validation of a submitted workflow; `attempt` counts from 1.
     ValidationAttempt {
         attempt: u32,
@@ -85,37 +115,100 @@ pub enum Payload {
         remediation_history_fetched: bool,
     },
     /// Known reason: `rca_incomplete`.
-    EnrichmentFailed { reason: String, detail: String, affected: ResourceRef },
+    EnrichmentFailed {
+        reason: String,
+        detail: String,
+        affected: ResourceRef,
+    },
     /// Terminal: a result, human review included.
-    ResponseComplete { investigation: Arc<Investigation> },
+    ResponseComplete {
+        investigation: Arc<Investigation>,
+    },
     /// Terminal: no result. `phase` is one of audit §1.3; the event's duration becomes `duration_seconds`.
-    ResponseFailed { error_message: String, phase: &'static str },
+    ResponseFailed {
+        error_message: String,
+        phase: &'static str,
+    },
+    /// The cause is known, before a workflow is chosen.
+    RcaComplete(Box<RcaFinding>),
+    /// A session was accepted.
+    SessionStarted {
+        session_id: String,
+        signal_name: String,
+        severity: Severity,
+        /// Identity that submitted it.
+        created_by: String,
+    },
+    SessionEnded {
+        session_id: String,
+        end: SessionEnd,
+    },
+    /// What an investigation had cost when it was cancelled.
+    InvestigationCancelled {
+        /// `rca` or `workflow_discovery`.
+        phase: &'static str,
+        /// Model turns so far.
+        turn: u32,
+        prompt_tokens: u64,
+        completion_tokens: u64,
+    },
+    /// A caller was not let in.
+    AccessRefused(AccessRefusal),
+}
+
+/// What is known when the root cause is found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RcaFinding {
+    pub root_cause: RootCause,
+    /// Narrative for people.
+    pub analysis: String,
+    /// 0–1.
+    pub confidence: f64,
+    pub found_at: Timestamp,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionEnd {
+    Completed,
+    Cancelled,
+    /// One line for people.
+    Failed(String),
+}
+
+/// A refused request, as far as a stranger may be written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessRefusal {
+    /// Known, but not allowed; else not even known.
+    pub is_known: bool,
+    pub source_ip: String,
+    pub method: String,
+    pub path: String,
+    /// A word of audit §1.6, followed by how many refusals were not recorded.
+    pub reason: String,
 }
 
 impl Payload {
-    /// Every event type there is, in catalogue order.
-    pub const EVENT_TYPES: [&'static str; 8] = [
-        "aiagent.llm.request",
-        "aiagent.llm.response",
-        "aiagent.llm.tool_call",
-        "aiagent.workflow.validation_attempt",
-        "aiagent.response.complete",
-        "aiagent.response.failed",
-        "aiagent.enrichment.completed",
-        "aiagent.enrichment.failed",
-    ];
-
-    /// Discriminator of envelope and payload.
-    pub fn event_type(&self) -> &'static str {
+    pub(super) fn kind(&self) -> EventType {
         match self {
-            Self::LlmRequest { .. } => "aiagent.llm.request",
-            Self::LlmResponse { .. } => "aiagent.llm.response",
-            Self::ToolCall { .. } => "aiagent.llm.tool_call",
-            Self::ValidationAttempt { .. } => "aiagent.workflow.validation_attempt",
-            Self::EnrichmentCompleted { .. } => "aiagent.enrichment.completed",
-            Self::EnrichmentFailed { .. } => "aiagent.enrichment.failed",
-            Self::ResponseComplete { .. } => "aiagent.response.complete",
-            Self::ResponseFailed { .. } => "aiagent.response.failed",
+            Self::LlmRequest { .. } => EventType::LlmRequest,
+            Self::LlmResponse { .. } => EventType::LlmResponse,
+            Self::ToolCall { .. } => EventType::ToolCall,
+            Self::ValidationAttempt { .. } => EventType::ValidationAttempt,
+            Self::EnrichmentCompleted { .. } => EventType::EnrichmentCompleted,
+            Self::EnrichmentFailed { .. } => EventType::EnrichmentFailed,
+            Self::ResponseComplete { .. } => EventType::ResponseComplete,
+            Self::ResponseFailed { .. } => EventType::ResponseFailed,
+            Self::RcaComplete(_) => EventType::RcaComplete,
+            Self::SessionStarted { .. } => EventType::SessionStarted,
+            Self::SessionEnded { end: SessionEnd::Completed, .. } => EventType::SessionCompleted,
+            Self::SessionEnded { end: SessionEnd::Cancelled, .. } => EventType::SessionCancelled,
+            Self::SessionEnded { end: SessionEnd::Failed(_), .. } => EventType::SessionFailed,
+            Self::InvestigationCancelled { .. } => EventType::InvestigationCancelled,
+            Self::AccessRefused(AccessRefusal { is_known: false, .. }) => EventType::AuthFailure,
+            Self::AccessRefused(AccessRefusal { is_known: true, .. }) => EventType::AuthDenied,
         }
     }
 
@@ -124,25 +217,16 @@ impl Payload {
         matches!(self, Self::ResponseComplete { .. } | Self::ResponseFailed { .. })
     }
 
-    /// Free text of the envelope, in the April spelling.
-    pub fn action(&self) -> &'static str {
-        match self {
-            Self::LlmRequest { .. } => "llm_request_sent",
-            Self::LlmResponse { .. } => "llm_response_received",
-            Self::ToolCall { .. } => "tool_invoked",
-            Self::ValidationAttempt { .. } => "validation_executed",
-            Self::EnrichmentCompleted { .. } => "enrichment_completed",
-            Self::EnrichmentFailed { .. } => "enrichment_failed",
-            Self::ResponseComplete { .. } => "response_sent",
-            Self::ResponseFailed { .. } => "response_failed",
-        }
+    /// Discriminator of envelope and payload.
+    pub fn event_type(&self) -> &'static str {
+        self.kind().name()
     }
 
     /// `success`, `failure` or `pending` (audit §1.3).
     pub fn outcome(&self) -> &'static str {
         match self {
             Self::LlmRequest { .. } | Self::EnrichmentCompleted { .. } | Self::ResponseComplete { .. } => "success",
-            Self::LlmResponse { analysis, .. } if analysis.chars == 0 => "failure",
+            Self::LlmResponse { analysis, .. } if analysis.is_empty() => "failure",
             Self::LlmResponse { .. } => "success",
             Self::ToolCall { failed: true, .. } => "failure",
             Self::ToolCall { .. } => "success",
@@ -150,6 +234,11 @@ impl Payload {
             Self::ValidationAttempt { is_final: true, .. } => "failure",
             Self::ValidationAttempt { .. } => "pending",
             Self::EnrichmentFailed { .. } | Self::ResponseFailed { .. } => "failure",
+            Self::RcaComplete(_) | Self::SessionStarted { .. } => "success",
+            Self::SessionEnded { end: SessionEnd::Failed(_), .. } => "failure",
+            // A cancellation that was asked for succeeded.
+            Self::SessionEnded { .. } | Self::InvestigationCancelled { .. } => "success",
+            Self::AccessRefused(_) => "failure",
         }
     }
 }

@@ -2,7 +2,6 @@
 //! at ERROR without their content.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 
 use super::config::SpoolConfig;
 use super::sender::signed;
@@ -67,14 +66,4 @@ pub(super) async fn prune(store: &Store, config: &SpoolConfig, metrics: &Metrics
             tracing::warn!(event = "audit_prune_failed", error = %error, "old quarantined events stay for now");
         }
     }
-}
-
-/// The one repair of a refused event: without the members of the envelope the receiver can do without. `None` when there
-/// is nothing to leave out.
-pub(super) fn minimal(body: &str) -> Option<String> {
-    const OPTIONAL: [&str; 4] = ["resource_type", "resource_id", "namespace", "duration_ms"];
-    let mut event: Map<String, Value> = serde_json::from_str(body).ok()?;
-    let members = event.len();
-    event.retain(|key, _| !OPTIONAL.contains(&key.as_str()));
-    (event.len() < members).then(|| Value::Object(event).to_string())
 }

@@ -10,7 +10,8 @@ use tokio::time::timeout;
 use super::classify::{OutageClass, Verdict, verdict};
 use super::config::AuditConfig;
 use super::parcel::{Form, Item, Parcel, Part};
-use super::quarantine::{self, Verdicts};
+use super::quarantine::Verdicts;
+use super::rules;
 use super::schedule::{Cargo, Correlation, End, Report};
 use crate::datastorage::{DataStorage, Delivery, Refused};
 use crate::store::{OutboxChange, OutboxRow, QuarantineReason, Store, StoreError};
@@ -207,7 +208,7 @@ impl Sender {
                 None
             }
             Verdict::Accepted => {
-                let wait = self.config.confirm.accepted_waits.first().copied().unwrap_or_default();
+                let wait = self.config.accepted_waits().first().copied().unwrap_or_default();
                 let ask_at = later(Timestamp::now(), wait);
                 self.metrics.audit_unconfirmed(part.len());
                 let unconfirmed = OutboxChange::Unconfirmed { seqs, asked: 0, ask_at };
@@ -256,7 +257,7 @@ impl Sender {
         let delivery = timeout(self.config.http_timeout, self.datastorage.post_events(&bodies)).await;
         self.metrics.audit_request(began.elapsed());
         let delivery = delivery.unwrap_or_else(|_| Delivery::Ambiguous("no answer in time".to_owned()));
-        verdict(delivery, !self.config.confirm.accepted_waits.is_empty())
+        verdict(delivery, !self.config.accepted_waits().is_empty())
     }
 
     /// A refused part is taken apart; a single event is repaired once, then given up.
@@ -275,7 +276,7 @@ impl Sender {
         let Some(item) = part.pop() else { return Ok(()) };
         let repaired = match (item.form, reason) {
             (Form::AsRecorded, QuarantineReason::Validation | QuarantineReason::TooLarge) => {
-                quarantine::minimal(&item.body)
+                rules::minimal(&item.body, self.config.schema_profile)
             }
             _ => None,
         };

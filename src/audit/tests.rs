@@ -1,175 +1,52 @@
 //! Events as they are kept: the catalogue, content rules, order.
 
-use std::collections::BTreeMap;
+mod properties;
+mod published;
+mod repair;
+mod samples;
+
 use std::time::Duration;
 
-use proptest::prelude::*;
+use samples::{catalogue, incident, investigation};
 use serde_json::{Map, Value, json};
 
+use super::profile::EventType;
 use super::*;
-use crate::domain::{
-    AlternativeWorkflow, Engine, Evidence, Incident, Investigation, RequestShape, ResourceRef, ReviewReason, RootCause,
-    SelectedWorkflow, Severity, SignalMode, ValidationAttempt,
-};
+use crate::domain::{Incident, ResourceRef, ReviewReason};
 use crate::store::{Access, AuditQuery, StoreLocation, StoredEvent};
 
-fn incident() -> Incident {
-    Incident {
-        incident_id: "inc-42".to_owned(),
-        remediation_id: "rr-payments-7f3a".to_owned(),
-        signal_name: "KubePodCrashLooping".to_owned(),
-        severity: Severity::High,
-        signal_source: "kubernaut".to_owned(),
-        resource: ResourceRef::namespaced("Deployment", "payments", "checkout"),
-        error_message: String::new(),
-        description: None,
-        environment: "production".to_owned(),
-        priority: "P1".to_owned(),
-        risk_tolerance: "medium".to_owned(),
-        business_category: "standard".to_owned(),
-        cluster_name: "default".to_owned(),
-        signal_mode: SignalMode::Reactive,
-        is_duplicate: false,
-        occurrence_count: 1,
-        deduplication_window_minutes: None,
-        firing_time: None,
-        received_time: None,
-        first_seen: None,
-        last_seen: None,
-        signal_labels: BTreeMap::new(),
-        signal_annotations: BTreeMap::new(),
-        custom_labels: BTreeMap::new(),
-        shape: RequestShape::April,
-        recovery: None,
-    }
-}
-
-fn investigation() -> Investigation {
-    Investigation {
-        incident_id: "inc-42".to_owned(),
-        analysis: "Containers exceed their limit.".to_owned(),
-        root_cause: RootCause {
-            summary: "Memory limit below working set".to_owned(),
-            severity: Severity::High,
-            signal_name: Some("OOMKilled".to_owned()),
-            cause_class: None,
-            contributing_factors: vec!["limit 256Mi".to_owned(), "working set 310Mi".to_owned()],
-            target: Some(ResourceRef::namespaced("Deployment", "payments", "checkout")),
-            causal_chain: Vec::new(),
-            evidence: vec![Evidence::absent("x", ResourceRef::cluster_scoped("Node", "n"), "y")],
-        },
-        selected_workflow: Some(SelectedWorkflow {
-            workflow_id: "7d1f6a52-9c0e-5b7a-8b54-0d7f4a1c9e11".to_owned(),
-            workflow_name: "raise-memory".to_owned(),
-            action_type: "IncreaseMemoryLimits".to_owned(),
-            version: "1.0.0".to_owned(),
-            execution_bundle: Some("registry.example/raise-memory@sha256:ab".to_owned()),
-            execution_bundle_digest: None,
-            execution_engine: "tekton".to_owned(),
-            service_account_name: Some("runner".to_owned()),
-            engine_config: None,
-            confidence: 0.86,
-            rationale: "Matches OOM\non a stateless Deployment".to_owned(),
-            parameters: json!({ "MEMORY_LIMIT_NEW": "512Mi" }).as_object().cloned().unwrap_or_default(),
-        }),
-        confidence: 0.86,
-        completed_at: "2026-04-07T10:16:02.12Z".parse().unwrap(),
-        review: None,
-        actionable: None,
-        warnings: Vec::new(),
-        alternatives: vec![AlternativeWorkflow {
-            workflow_id: "9e0b1c7d-0000-5000-8000-000000000001".to_owned(),
-            workflow_name: "restart".to_owned(),
-            execution_bundle: None,
-            confidence: 0.2,
-            rationale: "Restart only hides it".to_owned(),
-        }],
-        validation_attempts: vec![ValidationAttempt {
-            attempt: 1,
-            workflow_id: None,
-            is_valid: true,
-            errors: Vec::new(),
-            timestamp: "2026-04-07T10:16:01Z".parse().unwrap(),
-        }],
-        engine: Engine::Model {
-            model: "m".to_owned(),
-            turns: 3,
-            tool_calls: 5,
-            prompt_tokens: 41_210,
-            completion_tokens: 1_875,
-            phases: Vec::new(),
-        },
-        excluded: Vec::new(),
-        not_checked: Vec::new(),
-        confidence_basis: None,
-    }
-}
-
-fn catalogue() -> Vec<AuditEvent> {
-    let incident = incident();
-    let payloads = [
-        Payload::LlmRequest {
-            model: "m-1".to_owned(),
-            prompt: Excerpt::of("Why?"),
-            toolsets: vec!["kubernetes".to_owned()],
-            mcp_servers: Vec::new(),
-            tokens_max: None,
-        },
-        Payload::LlmResponse { analysis: Excerpt::of(""), tokens_used: Some(12), tool_call_count: 1 },
-        Payload::ToolCall {
-            index: 0,
-            tool: "kubectl_describe".to_owned(),
-            arguments: json!({ "kind": "pod" }).as_object().cloned().unwrap_or_default(),
-            result: json!({ "status": "success", "data": "OOMKilled" }),
-            failed: false,
-        },
-        Payload::ValidationAttempt {
-            attempt: 1,
-            attempts_max: 3,
-            is_valid: false,
-            errors: vec!["parameter MEMORY_LIMIT_NEW is required".to_owned(), "second".to_owned()],
-            workflow_id: Some("w-1".to_owned()),
-            workflow_name: Some("raise-memory".to_owned()),
-            review_reason: None,
-            is_final: false,
-        },
-        Payload::EnrichmentCompleted {
-            root_owner: ResourceRef::namespaced("Deployment", "payments", "checkout"),
-            owner_chain_length: 2,
-            detected_labels: Some(json!({ "hpaEnabled": true }).as_object().cloned().unwrap_or_default()),
-            failed_detections: None,
-            remediation_history_fetched: true,
-        },
-        Payload::EnrichmentFailed {
-            reason: "rca_incomplete".to_owned(),
-            detail: "no owner".to_owned(),
-            affected: ResourceRef::cluster_scoped("Node", "worker-1"),
-        },
-        Payload::ResponseComplete { investigation: Arc::new(investigation()) },
-        Payload::ResponseFailed { error_message: "internal: x".to_owned(), phase: "rca" },
-    ];
-    payloads.into_iter().map(|payload| AuditEvent::new(&incident, payload).took(Duration::from_millis(1_840))).collect()
-}
-
-fn encode(event: &AuditEvent) -> Value {
-    let data = to_raw_value(&envelope::event_data(event, Uuid::nil())).unwrap();
+fn encode(event: &AuditEvent, profile: Profile) -> Value {
+    let data = to_raw_value(&envelope::event_data(event, Uuid::nil(), profile)).unwrap();
     let timestamp = "2026-04-07T10:15:31.000002Z".parse().unwrap();
-    serde_json::from_str(&envelope::body(event, timestamp, &data).unwrap()).unwrap()
+    serde_json::from_str(&envelope::body(event, timestamp, &data, profile).unwrap()).unwrap()
+}
+
+/// One event of every type the profile has.
+fn encoded(profile: Profile) -> Vec<Value> {
+    let events = catalogue();
+    events.iter().filter(|event| event.payload.kind().exists_in(profile)).map(|event| encode(event, profile)).collect()
 }
 
 #[test]
-fn the_catalogue_as_json() {
-    let events: Vec<Value> = catalogue().iter().map(encode).collect();
-    insta::assert_json_snapshot!(events);
+fn the_april_catalogue_as_json() {
+    insta::assert_json_snapshot!(encoded(Profile::A));
 }
 
 #[test]
-fn every_type_is_declared_once() {
-    let mut types: Vec<_> = catalogue().iter().map(|event| event.payload.event_type()).collect();
-    types.sort_unstable();
-    let mut declared = Payload::EVENT_TYPES;
-    declared.sort_unstable();
-    assert_eq!(types, declared);
+fn the_successor_catalogue_as_json() {
+    insta::assert_json_snapshot!(encoded(Profile::H));
+}
+
+#[test]
+fn every_type_has_a_sample_and_a_name_of_its_own() {
+    let kinds: Vec<EventType> = catalogue().iter().map(|event| event.payload.kind()).collect();
+    for kind in EventType::ALL {
+        assert_eq!(kinds.iter().filter(|sample| **sample == kind).count(), 1, "{kind:?}");
+        assert_eq!(EventType::parse(kind.name()), Some(kind));
+    }
+    assert_eq!(Profile::A.event_types().count(), 8, "against `a` no other type may be sent");
+    assert_eq!(Profile::H.event_types().count(), 16);
+    assert_eq!(EventType::parse("aiagent.conversation.turn"), None);
 }
 
 #[test]
@@ -191,7 +68,7 @@ fn outcomes() {
         review_reason: None,
         is_final,
     };
-    let answer = |text| Payload::LlmResponse { analysis: Excerpt::of(text), tokens_used: None, tool_call_count: 0 };
+    let answer = |text: &str| Payload::LlmResponse { analysis: text.to_owned(), tokens_used: None, tool_call_count: 0 };
     for (payload, outcome) in [
         (tool(false), "success"),
         (tool(true), "failure"),
@@ -225,18 +102,20 @@ fn long_names_are_clipped() {
     let resource = ResourceRef::namespaced("K".repeat(300), "n".repeat(300), "r".repeat(300));
     let long = Incident { remediation_id: "ü".repeat(300), incident_id: "i".repeat(300), resource, ..incident() };
     let payload = Payload::ResponseFailed { error_message: "e".repeat(5_000), phase: "rca" };
-    let event = encode(&AuditEvent::new(&long, payload));
+    let event = AuditEvent::new(&long, payload).took(Duration::from_secs(60 * 24 * 60 * 60));
+    let event = encode(&event, Profile::A);
     let chars = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(|text| text.chars().count());
     assert_eq!(chars("/correlation_id"), Some(255));
     assert_eq!(chars("/resource_id"), Some(255));
     assert_eq!(chars("/namespace"), Some(253));
     assert_eq!(chars("/event_data/incident_id"), Some(255));
-    assert_eq!(chars("/event_data/error_message"), Some(2_000));
+    assert_eq!(chars("/event_data/error_message"), Some(2_048));
+    assert_eq!(event["duration_ms"], json!(i32::MAX), "the receiver's column has 32 bits");
 }
 
 fn tool_result(result: Value) -> Map<String, Value> {
     let payload = Payload::ToolCall { index: 0, tool: "t".to_owned(), arguments: Map::new(), result, failed: false };
-    envelope::event_data(&AuditEvent::new(&incident(), payload), Uuid::nil())
+    envelope::event_data(&AuditEvent::new(&incident(), payload), Uuid::nil(), Profile::A)
 }
 
 #[test]
@@ -286,54 +165,13 @@ fn a_result_of_any_size_stays_within_the_bounds() {
     huge.confidence = f64::NAN;
     huge.review = Some(ReviewReason::RcaIncomplete);
     let payload = Payload::ResponseComplete { investigation: Arc::new(huge) };
-    let data = envelope::event_data(&AuditEvent::new(&incident(), payload), Uuid::nil());
+    let data = envelope::event_data(&AuditEvent::new(&incident(), payload), Uuid::nil(), Profile::A);
     assert!(serde_json::to_vec(&data).unwrap().len() <= content::EVENT_DATA_BYTES_MAX);
     let response = &data["response_data"];
     assert_eq!(response["confidence"], json!(0.0));
     assert_eq!(response["timestamp"], json!("2026-04-07T10:16:02.12Z"));
     assert_eq!(response["humanReviewReason"], json!("rca_incomplete"));
     assert!(response["selectedWorkflow"]["parameters"].is_object());
-}
-
-fn any_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<u64>().prop_map(Value::from),
-        ".{0,40}".prop_map(Value::from),
-        "[a\u{0}]{0,5}".prop_map(Value::from),
-        (0_usize..100_000).prop_map(|length| Value::from("\u{1}".repeat(length))),
-    ];
-    leaf.prop_recursive(12, 64, 6, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::vec((".{0,300}", inner), 0..6)
-                .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
-        ]
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_content_fits(result in any_json(), arguments in any_json()) {
-        let payload = Payload::ToolCall {
-            index: 0,
-            tool: "t".to_owned(),
-            arguments: json!({ "a": arguments }).as_object().cloned().unwrap_or_default(),
-            result,
-            failed: false,
-        };
-        let data = envelope::event_data(&AuditEvent::new(&incident(), payload), Uuid::nil());
-        let text = serde_json::to_string(&data).unwrap();
-        prop_assert!(text.len() <= content::EVENT_DATA_BYTES_MAX);
-        prop_assert!(!text.contains("\\u0000"));
-        prop_assert!(depth(&Value::Object(data.clone())) <= 10);
-        prop_assert!(!data["tool_result"].is_null());
-        prop_assert_eq!(data["event_id"].as_str().map(str::len), Some(36));
-    }
 }
 
 async fn trail(local: LocalAuditConfig) -> (AuditTrail, Store) {
@@ -387,6 +225,24 @@ async fn the_local_table_stays_within_its_bounds() {
     assert!(matches!(trail.record(event).await, Err(AuditError::Store(StoreError::Closed))));
 }
 
+#[tokio::test]
+async fn what_the_profile_does_not_have_is_not_recorded() {
+    for (profile, types) in [(Profile::A, 8), (Profile::H, 16)] {
+        let store = Store::open(&StoreLocation::Temporary, Access::Serve).await.unwrap();
+        let config = AuditConfig { sink: AuditSink::Local, schema_profile: profile, ..AuditConfig::default() };
+        let trail = AuditTrail::open(&config, store.clone(), Metrics::build().unwrap()).await.unwrap();
+        for event in catalogue() {
+            trail.record(event).await.unwrap();
+        }
+        let events = stored(&store).await;
+        assert_eq!(events.len(), types, "{profile:?}");
+        for event in events {
+            let body: Value = serde_json::from_str(&event.body).unwrap();
+            assert_eq!(rules::check(&body, profile), Ok(()), "{}", event.event_type);
+        }
+    }
+}
+
 #[test]
 fn configuration() {
     let config: AuditConfig =
@@ -395,7 +251,14 @@ fn configuration() {
     let default: AuditConfig = serde_json::from_value(json!({})).unwrap();
     assert_eq!(default, AuditConfig::default());
     assert_eq!(default.local.bytes_max, 268_435_456);
-    for wrong in [json!({ "sink": "file" }), json!({ "local": { "max_age_days": 0 } }), json!({ "unknown": 1 })] {
+    let later: AuditConfig = serde_json::from_value(json!({ "schema_profile": "h" })).unwrap();
+    assert_eq!((default.schema_profile, later.schema_profile), (Profile::A, Profile::H));
+    for wrong in [
+        json!({ "schema_profile": "j" }),
+        json!({ "sink": "file" }),
+        json!({ "local": { "max_age_days": 0 } }),
+        json!({ "unknown": 1 }),
+    ] {
         assert!(serde_json::from_value::<AuditConfig>(wrong.clone()).is_err(), "{wrong}");
     }
 }

@@ -11,13 +11,15 @@ const SCHEME: &str = "bearer";
 /// The bearer token of a request. The scheme is accepted in any case; a token with characters outside the bearer grammar
 /// (RFC 6750 §2.1) is refused without asking anybody.
 pub(super) fn token(authorization: &[&[u8]]) -> Result<SecretString, Refusal> {
-    let [header] = authorization else {
-        return Err(Refusal::MissingHeader);
+    let header = match authorization {
+        [] => return Err(Refusal::MissingHeader),
+        [header] => header,
+        _ => return Err(Refusal::InvalidHeader),
     };
-    let (scheme, rest) = header.split_at_checked(SCHEME.len()).ok_or(Refusal::MissingHeader)?;
+    let (scheme, rest) = header.split_at_checked(SCHEME.len()).ok_or(Refusal::InvalidHeader)?;
     let separated = rest.is_empty() || rest.starts_with(b" ");
     if !scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) || !separated {
-        return Err(Refusal::MissingHeader);
+        return Err(Refusal::InvalidHeader);
     }
     // HTTP drops blanks at the end of a header, so `Bearer ` arrives as `Bearer`.
     let token = rest.trim_ascii();
@@ -49,20 +51,22 @@ mod tests {
 
     #[test]
     fn header_table() {
-        use Refusal::{EmptyToken, MissingHeader, NotAuthenticated};
+        use Refusal::{EmptyToken, InvalidHeader, MissingHeader, NotAuthenticated};
         let long = format!("Bearer {}", "a".repeat(TOKEN_BYTES_MAX + 1));
         type Row<'a> = (&'a [&'a [u8]], Result<&'a str, Refusal>);
         let rows: &[Row<'_>] = &[
             (&[], Err(MissingHeader)),
-            (&[b""], Err(MissingHeader)),
-            (&[b"Basic YWxpY2U6cw=="], Err(MissingHeader)),
-            (&[b"Bearerx abc"], Err(MissingHeader)),
-            (&[b"abc"], Err(MissingHeader)),
-            (&[b"Bearer a", b"Bearer a"], Err(MissingHeader)),
+            (&[b""], Err(InvalidHeader)),
+            (&[b"Basic YWxpY2U6cw=="], Err(InvalidHeader)),
+            (&[b"Bearerx abc"], Err(InvalidHeader)),
+            (&[b"abc"], Err(InvalidHeader)),
+            (&[b"Bearer a", b"Bearer a"], Err(InvalidHeader)),
             (&[b"Bearer"], Err(EmptyToken)),
             (&[b"Bearer   "], Err(EmptyToken)),
             (&[b"Bearer two words"], Err(NotAuthenticated)),
             (&[b"Bearer a\x01b"], Err(NotAuthenticated)),
+            (&[b"Bearer\tabc"], Err(InvalidHeader)),
+            (&[b"Bearer a, Bearer b"], Err(NotAuthenticated)),
             (&[b"Bearer \xff\xfe"], Err(NotAuthenticated)),
             (&[b"Bearer ="], Err(NotAuthenticated)),
             (&[long.as_bytes()], Err(NotAuthenticated)),

@@ -28,6 +28,9 @@ pub struct AuthConfig {
     pub timeout_seconds: u64,
     /// Reviews running at once. Default 64.
     pub max_in_flight: usize,
+    /// Whether a session shows only to the caller that created it: `off` (default) or `enforce`. Cancelling, snapshots and
+    /// event streams always do (http-api §3.3).
+    pub session_ownership: SessionOwnership,
 }
 
 /// Longest time an answer may be used again, for either setting.
@@ -70,6 +73,7 @@ impl Default for AuthConfig {
             stale_seconds: 0,
             timeout_seconds: 5,
             max_in_flight: 64,
+            session_ownership: SessionOwnership::Off,
         }
     }
 }
@@ -82,4 +86,15 @@ pub enum AuthMode {
     Kubernetes,
     /// A file of tokens on this machine.
     Token,
+}
+
+/// Who may see the status and the result of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionOwnership {
+    /// Every authorised caller.
+    #[default]
+    Off,
+    /// The caller that created it; to others it does not exist.
+    Enforce,
 }

@@ -110,6 +110,7 @@ impl KubernetesReviews {
         let verdict = self.cache.once(key, self.review(token, verb)).await;
         verdict.map_err(|refused| match refused {
             Verdict::NotAuthenticated => Refusal::NotAuthenticated,
+            Verdict::WrongAudience => Refusal::WrongAudience,
             Verdict::NoIdentity => Refusal::NoIdentity,
             Verdict::AuthenticationUnavailable => Refusal::AuthenticationUnavailable,
             Verdict::AuthorizationUnavailable => Refusal::AuthorizationUnavailable,
@@ -149,9 +150,7 @@ impl KubernetesReviews {
 
     async fn authenticate(&self, token: &SecretString) -> Result<Identity, Verdict> {
         let asked = self.ask(AuthReview::Token, self.server.token_review(token, &self.audiences)).await;
-        let review = asked.map_err(|_| Verdict::AuthenticationUnavailable)?;
-        let identity = review.identity(&self.audiences).ok_or(Verdict::NotAuthenticated)?;
-        if identity.user.is_empty() { Err(Verdict::NoIdentity) } else { Ok(identity) }
+        asked.map_err(|_| Verdict::AuthenticationUnavailable)?.identity(&self.audiences)
     }
 
     /// Whether any configured name grants the verb. A failed question counts only when no other name grants it.
@@ -193,7 +192,10 @@ impl KubernetesReviews {
         let outcome = tokio::time::timeout(self.timeout, measured).await.unwrap_or(Err(ReviewFailure::Timeout));
         if let Err(failure) = &outcome {
             tracing::error!(
-                event = "token_review_api_error",
+                event = match review {
+                    AuthReview::Token => "token_review_api_error",
+                    AuthReview::Access => "sar_api_error",
+                },
                 review = review.as_str(),
                 error = %failure,
                 "the API server did not answer a review"
@@ -207,6 +209,7 @@ impl KubernetesReviews {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Verdict {
     NotAuthenticated,
+    WrongAudience,
     NoIdentity,
     Denied { user: String },
     AuthenticationUnavailable,
@@ -218,7 +221,7 @@ impl Verdict {
     fn is_outage(&self) -> bool {
         match self {
             Self::AuthenticationUnavailable | Self::AuthorizationUnavailable => true,
-            Self::NotAuthenticated | Self::NoIdentity | Self::Denied { .. } => false,
+            Self::NotAuthenticated | Self::WrongAudience | Self::NoIdentity | Self::Denied { .. } => false,
         }
     }
 }

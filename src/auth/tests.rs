@@ -44,7 +44,7 @@ impl Fixture {
 
 async fn check(authenticator: &Authenticator, token: &str) -> Result<String, Refusal> {
     let header = format!("Bearer {token}");
-    let attempt = Attempt { method: "GET", path: "/config", authorization: &[header.as_bytes()] };
+    let attempt = Attempt { method: "GET", path: "/config", authorization: &[header.as_bytes()], source_ip: "" };
     authenticator.check(attempt).await.map(|caller| caller.user)
 }
 

@@ -61,6 +61,13 @@ fn every_mistake_is_told_with_its_place_and_a_remedy() {
              toolsets: {prometheus/metrics: {enabled: true, config: {prometheus_url: 'http://p'}}}}",
             "./config.yaml: investigation.namespaces confines what tools read, but metrics and alerts cannot be confined",
         ),
+        ("compat: {sync_timeout_seconds: 0}", "./config.yaml: compat.sync_timeout_seconds is 0, it must be 1 to 3600"),
+        (
+            "compat: {sync_detach_grace_seconds: 3601}",
+            "./config.yaml: compat.sync_detach_grace_seconds is 3601, the most is 3600",
+        ),
+        ("compat: {default_mode: later}", "./config.yaml:1:24: "),
+        ("auth: {session_ownership: on}", "./config.yaml:1:27: "),
         (
             "shutdown: {drain_seconds: 300}",
             "./config.yaml: shutdown.endpoint_delay_seconds, drain_seconds and flush_seconds sum to 315, the most is 300",

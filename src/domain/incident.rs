@@ -44,6 +44,9 @@ pub struct Incident {
     pub custom_labels: BTreeMap<String, Vec<String>>,
     /// Which client generation the body looks like (http-api §0.4); decides the vocabulary of the answer.
     pub shape: RequestShape,
+    /// The client would have liked to take part; told in the result that it could not.
+    #[serde(default)]
+    pub interactive: bool,
     /// Set when a remediation was executed and failed: this is the next attempt (investigation §1.3.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Box<Recovery>>,

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Recovery {
+    /// Whether the caller says that something was tried before.
+    pub is_attempt: bool,
     /// From 1, where the caller counts.
     pub attempt_number: Option<u32>,
     /// Absent: nothing is known of the failed attempt, and the incident is investigated like any other.

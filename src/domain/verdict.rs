@@ -1,5 +1,7 @@
 //! What an investigation concluded: one complete value, whatever happened on the way.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -55,6 +57,9 @@ pub struct RootCause {
     pub target: Option<ResourceRef>,
     /// From cause to symptom.
     pub causal_chain: Vec<String>,
+    /// The model's review of its own answer, by dimension (http-api §2.5 `due_diligence`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub due_diligence: BTreeMap<String, String>,
     pub evidence: Vec<Evidence>,
 }
 
@@ -148,7 +153,7 @@ pub enum ReviewReason {
 }
 
 impl ReviewReason {
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::WorkflowNotFound => "workflow_not_found",
             Self::ImageMismatch => "image_mismatch",

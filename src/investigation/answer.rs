@@ -10,6 +10,7 @@ mod choice;
 mod imitation;
 mod literal;
 mod members;
+mod review;
 mod root_cause;
 mod sections;
 mod shapes;
@@ -19,8 +20,9 @@ use serde_json::{Map, Value};
 
 pub use choice::{AlternativeChoice, Choice, Considered, NoWorkflow, SelectionAnswer, WorkflowChoice};
 pub use imitation::imitated_call;
+pub use review::{ReviewRequest, StatedAttempt};
 pub use root_cause::{Claim, RcaAnswer, TargetClaim};
-pub use stated::{ReviewRequest, Stated};
+pub use stated::Stated;
 
 use literal::Broken;
 use shapes::{Candidate, Phase};

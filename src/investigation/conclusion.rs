@@ -1,5 +1,7 @@
 //! From a diagnosis to the complete result: pure.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::decision::{Facts, decide};
@@ -97,6 +99,7 @@ fn root_cause(incident: &Incident, top: Option<&Finding>) -> RootCause {
             contributing_factors: Vec::new(),
             target: None,
             causal_chain: Vec::new(),
+            due_diligence: BTreeMap::new(),
             evidence: Vec::new(),
         };
     };
@@ -108,6 +111,7 @@ fn root_cause(incident: &Incident, top: Option<&Finding>) -> RootCause {
         contributing_factors: finding.evidence.iter().map(factor).collect(),
         target: Some(finding.target.clone()),
         causal_chain: finding.causal_chain.clone(),
+        due_diligence: BTreeMap::new(),
         evidence: finding.evidence.clone(),
     }
 }

@@ -18,8 +18,10 @@ use super::journal::{Asked, Journal, Turn};
 use super::ledger::Ledger;
 use super::prompts::Answering;
 use super::run::RunContext;
+use super::submit;
 use crate::llm::{
-    ChatReply, ChatRequest, ErrorKind, Llm, LlmError, Message, StructuredOutput, ToolChoice, ToolDefinition,
+    AnswerSchema, ChatReply, ChatRequest, ErrorKind, Llm, LlmError, Message, StructuredOutput, TextForm, ToolChoice,
+    ToolDefinition,
 };
 use crate::redaction::Redactor;
 use crate::redaction::injection::{Fence, Mode};
@@ -68,6 +70,11 @@ impl Setting<'_> {
     fn answers_in_text(&self) -> bool {
         self.llm.structured_output() == StructuredOutput::Text
     }
+
+    /// Whether a correction of the form is answered in JSON mode, without tools.
+    fn corrects_in_json(&self) -> bool {
+        self.llm.structured_output() == StructuredOutput::JsonObject
+    }
 }
 
 /// What the model gave as its answer.
@@ -103,6 +110,10 @@ pub(super) struct Conversation<'a> {
     limits: Limits,
     tools: ToolSet,
     submit: Vec<ToolDefinition>,
+    /// What text answers are held to, where that is configured.
+    schema: Option<AnswerSchema>,
+    /// The next answer is asked for in JSON mode.
+    in_json: bool,
     messages: Vec<Message>,
     /// Which messages are tool results, and of which call.
     results: Vec<fitting::ResultMark>,
@@ -146,12 +157,15 @@ impl<'a> Conversation<'a> {
         prompts: [String; 2],
     ) -> Self {
         let [system, user] = prompts;
+        let holds_text = setting.llm.structured_output() == StructuredOutput::JsonSchema;
         Self {
             setting,
             phase,
             limits,
             tools,
+            schema: holds_text.then(|| submit::answer_schema(&submit)),
             submit,
+            in_json: false,
             messages: vec![Message::System(system), Message::User(user)],
             results: Vec::new(),
             made: HashMap::new(),
@@ -237,18 +251,21 @@ impl<'a> Conversation<'a> {
     async fn ask(&mut self, is_last: bool) -> Result<Option<ChatReply>, Stop> {
         let mut percent = fitting::FILL_MAX_PERCENT;
         let mut was_too_long = false;
-        let (tools, choice) = self.offer(is_last);
+        let in_json = std::mem::take(&mut self.in_json);
+        let (tools, choice) = if in_json { (Vec::new(), ToolChoice::Auto) } else { self.offer(is_last) };
+        let overhead = fitting::size_of_tools(&tools) + self.schema.as_ref().map_or(0, fitting::size_of_schema);
         loop {
-            let chars_max = self.room(percent, &tools)?;
+            let chars_max = self.room(percent, overhead)?;
             if !is_last {
                 self.condense(chars_max).await?;
             }
-            let chars_sent = self.fit(chars_max)? + fitting::size_of_tools(&tools);
+            let chars_sent = self.fit(chars_max)? + overhead;
             let request = ChatRequest {
                 messages: &self.messages,
                 tools: &tools,
                 tool_choice: choice.clone(),
                 output_tokens_max: self.output_tokens_max(),
+                form: self.form(in_json),
             };
             let journal = self.setting.journal;
             let newest = self.messages.last().map(text_of).unwrap_or_default();
@@ -299,12 +316,13 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Characters the messages may have, so that request and answer fit into this share of the window.
-    fn room(&self, percent: usize, tools: &[ToolDefinition]) -> Result<usize, Stop> {
+    /// Characters the messages may have, so that request and answer fit into this share of the window beside what else is
+    /// sent.
+    fn room(&self, percent: usize, overhead: usize) -> Result<usize, Stop> {
         let room = self.limits.window_tokens * percent / 100;
         let reserved = self.output_tokens_max().unwrap_or(self.setting.llm.output_tokens_max());
         let tokens = room.saturating_sub(usize::try_from(reserved).unwrap_or(usize::MAX));
-        self.gauge.chars(tokens).checked_sub(fitting::size_of_tools(tools)).ok_or(Stop::TooLong)
+        self.gauge.chars(tokens).checked_sub(overhead).ok_or(Stop::TooLong)
     }
 
     /// Makes the messages fit; their characters.
@@ -340,6 +358,14 @@ impl<'a> Conversation<'a> {
             _ => ToolChoice::Required,
         };
         (self.submit.clone(), choice)
+    }
+
+    fn form(&self, in_json: bool) -> TextForm<'_> {
+        match &self.schema {
+            _ if in_json => TextForm::Json,
+            Some(schema) => TextForm::Schema(schema),
+            None => TextForm::Free,
+        }
     }
 
     fn push(&mut self, message: Message) {

@@ -1,18 +1,23 @@
-//! What one investigation writes down on its way: audit events and metrics. Neither ever changes its outcome.
+//! What one investigation writes down on its way: audit events, metrics, and what its watchers see. None of it ever changes
+//! its outcome.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::audit::{AuditEvent, AuditSubject, AuditTrail, Excerpt, Payload};
-use crate::domain::{Incident, PhaseUsage, Usage};
+use super::progress::ProgressSender;
+use crate::audit::{AuditEvent, AuditSubject, AuditTrail, Excerpt, Payload, RcaFinding};
+use crate::domain::{Incident, PhaseUsage, RootCause, Usage};
 use crate::llm::{ChatReply, ErrorKind, LlmError};
 use crate::redaction::Redactor;
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{LlmCall, LlmErrorKind, LlmStatus, Phase, RetryOutcome, ToolStatus};
+use crate::telemetry::metrics::{
+    InjectionSign, LlmCall, LlmErrorKind, LlmStatus, Phase, RedactedIn, RetryOutcome, ToolStatus,
+};
 
 /// The pen of one investigation.
 #[derive(Debug)]
@@ -23,8 +28,19 @@ pub(super) struct Journal {
     /// What each phase cost so far, in the order they began.
     accounts: Mutex<Vec<Account>>,
     suspicious: AtomicU32,
-    /// For what the model writes itself; everything else comes here redacted.
+    /// For what the model writes itself and what tools answer; everything else comes here redacted.
     redactor: Redactor,
+    /// For what the prompts hold.
+    prompt_redactor: Redactor,
+    progress: ProgressSender,
+}
+
+/// However the investigation ends.
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.metrics.redacted(RedactedIn::Tool, self.redactor.replaced());
+        self.metrics.redacted(RedactedIn::Prompt, self.prompt_redactor.replaced());
+    }
 }
 
 /// The running account of one phase.
@@ -55,15 +71,28 @@ pub(super) struct Spent {
 }
 
 impl Journal {
-    pub(super) fn new(audit: AuditTrail, metrics: Metrics, incident: &Incident, redactor: Redactor) -> Self {
+    pub(super) fn new(
+        audit: AuditTrail,
+        metrics: Metrics,
+        incident: &Incident,
+        redactor: Redactor,
+        progress: ProgressSender,
+    ) -> Self {
         Self {
             audit,
             metrics,
             subject: AuditSubject::of(incident),
             accounts: Mutex::default(),
             suspicious: AtomicU32::new(0),
+            prompt_redactor: redactor.counted_apart(),
             redactor,
+            progress,
         }
+    }
+
+    /// The same placeholders as the tools' results have.
+    pub(super) fn prompt_redactor(&self) -> &Redactor {
+        &self.prompt_redactor
     }
 
     pub(super) fn spent(&self) -> Spent {
@@ -109,6 +138,7 @@ impl Journal {
     /// A tool result holds text that looks like instructions to a model.
     pub(super) fn suspicious_result(&self, tool: &str, result_id: &str, kinds: &[&str]) {
         self.suspicious.fetch_add(1, Ordering::Relaxed);
+        self.metrics.injection_found(InjectionSign::MarkedResult);
         tracing::warn!(
             event = "injection_marked",
             tool,
@@ -116,6 +146,18 @@ impl Journal {
             kinds = kinds.join(","),
             incident_id = self.subject.incident_id,
             "a tool result looks like instructions to a model; it was marked as data"
+        );
+    }
+
+    /// The model chose what only tool data names. The validation event says so too.
+    pub(super) fn planted_choice(&self, tool: &str, result_id: &str) {
+        self.metrics.injection_found(InjectionSign::PlantedWorkflow);
+        tracing::warn!(
+            event = "injection_obeyed",
+            tool,
+            result_id,
+            incident_id = self.subject.incident_id,
+            "the model chose a workflow that only a tool result names; it is not in the catalogue and was refused"
         );
     }
 
@@ -165,8 +207,10 @@ impl Journal {
         } else {
             reply.message.text.clone()
         };
+        let said = self.redactor.text(&said).text;
+        self.progress.model_answered(&said, reply.message.tool_calls.len(), reply.usage);
         let payload = Payload::LlmResponse {
-            analysis: Excerpt::of(&self.redactor.text(&said).text),
+            analysis: said,
             tokens_used: Some(reply.usage.total()),
             tool_call_count: reply.message.tool_calls.len() as u64,
         };
@@ -187,11 +231,51 @@ impl Journal {
         if error.retries > 0 {
             self.metrics.llm_retried(call.phase, RetryOutcome::Exhausted);
         }
-        let payload = Payload::LlmResponse { analysis: Excerpt::of(""), tokens_used: None, tool_call_count: 0 };
+        let payload = Payload::LlmResponse { analysis: String::new(), tokens_used: None, tool_call_count: 0 };
         self.record(payload, Some(call.took)).await;
     }
 
+    pub(super) fn tool_started(&self, tool: &str, index: u64) {
+        self.progress.tool_started(tool, index);
+    }
+
+    /// The root cause is known.
+    pub(super) async fn cause_found(&self, cause: Cause) {
+        let Cause { mut root_cause, analysis, confidence } = cause;
+        let clean = |text: &mut String| *text = self.redactor.text(text).text;
+        clean(&mut root_cause.summary);
+        root_cause.contributing_factors.iter_mut().for_each(clean);
+        root_cause.causal_chain.iter_mut().for_each(clean);
+        root_cause.due_diligence.values_mut().for_each(clean);
+        self.progress.cause(&root_cause.summary);
+        let usage = self.spent().usage;
+        let finding = RcaFinding {
+            root_cause,
+            analysis: self.redactor.text(&analysis).text,
+            confidence,
+            found_at: Timestamp::now(),
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+        };
+        self.record(Payload::RcaComplete(Box::new(finding)), None).await;
+    }
+
+    /// The run was cancelled: what it had cost until then.
+    pub(super) async fn cancelled(&self) {
+        let phases = self.phases();
+        let selecting = phases.iter().any(|spent| spent.phase == Phase::WorkflowSelection.as_str());
+        let Spent { turns, usage, .. } = self.spent();
+        let payload = Payload::InvestigationCancelled {
+            phase: if selecting { "workflow_discovery" } else { "rca" },
+            turn: turns,
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+        };
+        self.record(payload, None).await;
+    }
+
     pub(super) async fn tool_called(&self, call: ToolCallRecord<'_>) {
+        self.progress.tool_answered(call.tool, call.index, call.result);
         self.metrics.tool_call(call.toolset, call.tool, call.status, call.took);
         let payload = Payload::ToolCall {
             index: call.index,
@@ -202,6 +286,14 @@ impl Journal {
         };
         self.record(payload, Some(call.took)).await;
     }
+}
+
+/// A root cause as the model gave it.
+#[derive(Debug)]
+pub(super) struct Cause {
+    pub(super) root_cause: RootCause,
+    pub(super) analysis: String,
+    pub(super) confidence: f64,
 }
 
 /// A question about to be put to the model.

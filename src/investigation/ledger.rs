@@ -17,6 +17,8 @@ const RESULT_CHARS_MAX: usize = 1_000_000;
 const TOTAL_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Shortest quote that proves anything, in characters.
 const QUOTE_CHARS_MIN: usize = 4;
+/// Shortest name whose occurrence in a text means anything, in characters.
+const NAME_CHARS_MIN: usize = 6;
 /// Longest quote carried on, in characters.
 const QUOTE_CHARS_MAX: usize = 600;
 
@@ -86,6 +88,17 @@ impl Ledger {
     pub(super) fn get(&self, id: &str) -> Option<Entry> {
         let id = id.trim().trim_matches(['"', '#', '[', ']', '(', ')']);
         self.entries().all.iter().find(|entry| entry.id.eq_ignore_ascii_case(id)).cloned()
+    }
+
+    /// The first result of any other tool than these in which a text occurs.
+    pub(super) fn occurs_outside(&self, tools: &[&str], text: &str) -> Option<Entry> {
+        let text = text.trim();
+        if text.chars().count() < NAME_CHARS_MIN {
+            return None;
+        }
+        let entries = self.entries();
+        let holds = |entry: &&Entry| entry.text.as_ref().is_some_and(|kept| kept.contains(text));
+        entries.all.iter().filter(|entry| !tools.contains(&entry.tool.as_str())).find(holds).cloned()
     }
 
     /// Evidence when the quoted span really occurs in that result.

@@ -112,7 +112,8 @@ pub(super) async fn investigate(
     diagnosis: &Diagnosis,
 ) -> Result<Investigation, NoAnswer> {
     let (redactor, fence) = (Redactor::new(random()).with_personal_data(parts.redact.pii), Fence::new(token()));
-    let journal = Journal::new(parts.audit.clone(), parts.metrics.clone(), incident, redactor.clone());
+    let journal =
+        Journal::new(parts.audit.clone(), parts.metrics.clone(), incident, redactor.clone(), run.progress.clone());
     let ledger = Arc::new(Ledger::default());
     let setting = Setting {
         llm,
@@ -138,12 +139,11 @@ pub(super) async fn investigate(
     };
     let model = Model { parts, incident, diagnosis, setting: &setting, journal: &journal, context, tool_context };
     let mut course = Course::default();
-    run.progress.phase("root cause analysis");
-    model.find_cause(&mut course).await?;
-    if course.wants_workflow() {
-        run.progress.phase("workflow selection");
-        model.choose(&mut course).await?;
+    let found = model.run(&mut course).await;
+    if found == Err(NoAnswer::Cancelled) {
+        journal.cancelled().await;
     }
+    found?;
     run.progress.phase("decision");
     Ok(model.conclude(course))
 }
@@ -156,8 +156,20 @@ impl Course {
 }
 
 impl Model<'_> {
+    async fn run(&self, course: &mut Course) -> Result<(), NoAnswer> {
+        let progress = &self.setting.run.progress;
+        progress.phase("root cause analysis");
+        self.find_cause(course).await?;
+        self.journal.cause_found(self.cause(course)).await;
+        if course.wants_workflow() {
+            progress.phase("workflow selection");
+            self.choose(course).await?;
+        }
+        Ok(())
+    }
+
     fn guard(&self) -> Guard<'_> {
-        Guard { redactor: self.setting.redactor, fence: self.setting.fence, injection: self.setting.injection }
+        Guard { redactor: self.journal.prompt_redactor(), fence: self.setting.fence, injection: self.setting.injection }
     }
 
     fn limits(&self, phase: PhaseConfig) -> Limits {

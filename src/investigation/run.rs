@@ -1,10 +1,11 @@
-//! What surrounds one run: deadline, cancellation, progress, and how it may fail.
+//! What surrounds one run: deadline, cancellation, who watches it, and how it may fail.
 
 use std::fmt;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use super::progress::ProgressSender;
 
 /// Limits and signals of one run.
 #[derive(Debug, Clone)]
@@ -13,23 +14,6 @@ pub struct RunContext {
     pub deadline: Instant,
     pub cancel: CancellationToken,
     pub progress: ProgressSender,
-}
-
-/// Tells watchers which phase is running. Never blocks, keeps only the newest.
-#[derive(Debug, Clone)]
-pub struct ProgressSender(watch::Sender<&'static str>);
-
-impl ProgressSender {
-    /// A sender and the receiver that sees the newest phase; it starts as the empty text.
-    pub fn channel() -> (Self, watch::Receiver<&'static str>) {
-        let (sender, receiver) = watch::channel("");
-        (Self(sender), receiver)
-    }
-
-    /// Human text of the phase now running, e.g. `workflow selection` (http-api §1.7 `progress`).
-    pub fn phase(&self, phase: &'static str) {
-        self.0.send_replace(phase);
-    }
 }
 
 /// A run that ended without a result. Displays as one line `<code>: <sentence>` (http-api §4.4); the sentence holds no
@@ -70,6 +54,25 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
+    pub const ALL: [Self; 10] = [
+        Self::LlmUnavailable,
+        Self::LlmTimeout,
+        Self::LlmAuth,
+        Self::LlmQuota,
+        Self::LlmNotConfigured,
+        Self::KubernetesUnavailable,
+        Self::DeadlineExceeded,
+        Self::ShuttingDown,
+        Self::Cancelled,
+        Self::Internal,
+    ];
+
+    /// The code at the beginning of an error's one line; an unknown one is a fault of ours.
+    pub fn of_line(line: &str) -> Self {
+        let code = line.split(':').next().unwrap_or_default();
+        Self::ALL.into_iter().find(|known| known.as_str() == code).unwrap_or(Self::Internal)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::LlmUnavailable => "llm_unavailable",
@@ -89,5 +92,21 @@ impl FailureCode {
 impl fmt::Display for FailureCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_its_code() {
+        for code in FailureCode::ALL {
+            let line = InvestigationError::new(code, "rca", "a sentence: with a colon").to_string();
+            assert_eq!(FailureCode::of_line(&line), code, "{line}");
+        }
+        for foreign in ["", "llm", "500: LLM model not configured"] {
+            assert_eq!(FailureCode::of_line(foreign), FailureCode::Internal, "{foreign}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::llm::ToolDefinition;
+use crate::llm::{AnswerSchema, ToolDefinition};
 
 /// The tools that end a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +166,41 @@ pub fn no_workflow_tool() -> ToolDefinition {
         &["reasoning", "investigation_outcome"],
     );
     tool(SubmitTool::NoWorkflow, "Say that no workflow should run. Ends the selection.", parameters)
+}
+
+/// The schema of an answer in writing: whatever one of the tools takes, in the strict variant.
+pub fn answer_schema(tools: &[ToolDefinition]) -> AnswerSchema {
+    let mut properties = Map::new();
+    let mut required: Option<Vec<&Value>> = None;
+    for tool in tools {
+        let members = tool.parameters.get("properties").and_then(Value::as_object).into_iter().flatten();
+        for (name, rule) in members {
+            match properties.get_mut(name) {
+                Some(known) => merge_choices(known, rule),
+                None => _ = properties.insert(name.clone(), rule.clone()),
+            }
+        }
+        let needed: Vec<&Value> =
+            tool.parameters.get("required").and_then(Value::as_array).into_iter().flatten().collect();
+        // What only one of them needs, an answer of the other lacks.
+        required = Some(match required {
+            Some(before) => before.into_iter().filter(|name| needed.contains(name)).collect(),
+            None => needed,
+        });
+    }
+    let whole = json!({
+        "type": "object", "properties": properties, "required": required.unwrap_or_default(), "additionalProperties": false,
+    });
+    AnswerSchema { name: "answer", schema: strict(&whole) }
+}
+
+/// A member of two tools takes the words of both.
+fn merge_choices(known: &mut Value, other: &Value) {
+    let (Some(Value::Array(known)), Some(Value::Array(others))) = (known.get_mut("enum"), other.get("enum")) else {
+        return;
+    };
+    let new: Vec<Value> = others.iter().filter(|word| !known.contains(word)).cloned().collect();
+    known.extend(new);
 }
 
 /// The strict variant of a schema (investigation §2.5): every property required, optional ones nullable, no further

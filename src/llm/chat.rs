@@ -13,6 +13,26 @@ pub struct ChatRequest<'a> {
     pub tool_choice: ToolChoice,
     /// Ceiling of the answer in tokens. The configured one counts where it is higher, or where this is `None`.
     pub output_tokens_max: Option<u32>,
+    /// What a text answer is held to.
+    pub form: TextForm<'a>,
+}
+
+/// The form a provider holds a text answer to (investigation §2.5). Providers that refuse it are not asked again.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum TextForm<'a> {
+    #[default]
+    Free,
+    /// Any JSON object.
+    Json,
+    /// JSON of this schema.
+    Schema(&'a AnswerSchema),
+}
+
+/// A schema in the strict variant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnswerSchema {
+    pub name: &'static str,
+    pub schema: Value,
 }
 
 /// What the model may do with the offered tools.

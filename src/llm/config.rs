@@ -38,8 +38,8 @@ pub struct LlmConfig {
     /// Tokens the model can take in at once, 4000..=10000000. Default 128000. Conversations are kept within it.
     #[serde(default = "window_default")]
     pub context_window_tokens: usize,
-    /// How the model hands over its answer: `submit_tool` (default), or `text` for models that answer better, or only, in
-    /// writing (investigation §2.5).
+    /// How the model hands over its answer: `submit_tool` (default), `json_schema`, `json_object`, or `text` for models that
+    /// answer better, or only, in writing (investigation §2.5).
     #[serde(default)]
     pub structured_output: StructuredOutput,
 }
@@ -51,6 +51,12 @@ pub enum StructuredOutput {
     /// A call of a submit tool.
     #[default]
     SubmitTool,
+    /// The same, and whatever is written instead is held to the schema of the answer. For providers that take a schema
+    /// beside tools.
+    JsonSchema,
+    /// A call of a submit tool; an answer that could not be read is asked for again without tools, as a JSON object. For
+    /// providers with a JSON mode that excludes tools.
+    JsonObject,
     /// Text under headers. No submit tool is offered; the tools that read are, except on the last turn.
     Text,
 }

@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -13,6 +12,7 @@ use serde_json::Value;
 use super::chat::{ChatReply, ChatRequest};
 use super::codec::openai_chat::{self, Parameters, Unsupported};
 use super::config::{LlmConfig, Provider, StructuredOutput};
+use super::failure::{ErrorKind, Failure, LlmError, network_failure, refusal};
 use crate::retry::{Backoff, jitter, retry_after};
 use crate::service_account::{SecretFile, SecretFileError};
 
@@ -65,67 +65,6 @@ pub enum LlmBuildError {
     Client(String),
 }
 
-/// Why a call failed, after retries. Holds no key, no prompt and no upstream body.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{sentence}")]
-pub struct LlmError {
-    pub kind: ErrorKind,
-    pub sentence: String,
-    pub retries: u32,
-}
-
-/// Closed list; the text form is the `kind` label of the error metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ErrorKind {
-    Auth,
-    RateLimit,
-    BadRequest,
-    /// The prompt does not fit the model's window.
-    ContextLength,
-    NotFound,
-    Server,
-    Timeout,
-    Network,
-    Decode,
-}
-
-impl ErrorKind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auth => "auth",
-            Self::RateLimit => "rate_limit",
-            Self::BadRequest | Self::ContextLength => "bad_request",
-            Self::NotFound => "not_found",
-            Self::Server => "server",
-            Self::Timeout => "timeout",
-            Self::Network => "network",
-            Self::Decode => "decode",
-        }
-    }
-
-    fn retries_max(self, configured: u32) -> u32 {
-        match self {
-            Self::RateLimit | Self::Server | Self::Timeout | Self::Network => configured,
-            Self::Decode => configured.min(1),
-            Self::Auth | Self::BadRequest | Self::ContextLength | Self::NotFound => 0,
-        }
-    }
-}
-
-/// One failed attempt.
-struct Failure {
-    kind: ErrorKind,
-    sentence: String,
-    server_delay: Option<Duration>,
-    unsupported: Option<Unsupported>,
-}
-
-impl Failure {
-    fn new(kind: ErrorKind, sentence: impl Into<String>) -> Self {
-        Self { kind, sentence: sentence.into(), server_delay: None, unsupported: None }
-    }
-}
-
 impl Llm {
     /// Builds the client and reads the key.
     ///
@@ -165,6 +104,7 @@ impl Llm {
                 parallel_tool_calls: true,
                 legacy_max_tokens: config.provider == Provider::Ollama,
                 forced_tool_choice: true,
+                response_format: true,
             }),
         })
     }
@@ -195,6 +135,13 @@ impl Llm {
     /// Ceiling of an answer unless the request names another.
     pub fn output_tokens_max(&self) -> u32 {
         self.output_tokens_max
+    }
+
+    /// This model writes its calls out instead of making them: its text is held to no form any more (investigation §2.1).
+    pub fn let_text_be_free(&self) {
+        if matches!(self.structured_output, StructuredOutput::JsonSchema | StructuredOutput::JsonObject) {
+            self.drop_parameter(Unsupported::ResponseFormat);
+        }
     }
 
     /// Whether the provider can be reached: any answer to a request without content counts. Costs nothing.
@@ -281,6 +228,7 @@ impl Llm {
             Unsupported::ParallelToolCalls => parameters.parallel_tool_calls = false,
             Unsupported::ForcedToolChoice => parameters.forced_tool_choice = false,
             Unsupported::MaxCompletionTokens => parameters.legacy_max_tokens = true,
+            Unsupported::ResponseFormat => parameters.response_format = false,
         }
         let changed = *parameters != before;
         if changed {
@@ -338,41 +286,6 @@ async fn read_bounded(mut response: reqwest::Response) -> Result<Vec<u8>, Failur
     Ok(bytes)
 }
 
-fn network_failure(error: &reqwest::Error) -> Failure {
-    if error.is_timeout() {
-        Failure::new(ErrorKind::Timeout, "the model provider did not answer in time")
-    } else if error.is_connect() {
-        Failure::new(ErrorKind::Network, "the model provider cannot be reached")
-    } else {
-        Failure::new(ErrorKind::Network, "the connection to the model provider broke")
-    }
-}
-
-fn refusal(status: StatusCode, body: &str) -> Failure {
-    let text = body.to_ascii_lowercase();
-    let too_long = ["context_length", "context length", "maximum context", "too many tokens", "prompt is too long"];
-    match status.as_u16() {
-        401 | 403 => {
-            Failure::new(ErrorKind::Auth, format!("the model provider refused the credentials (HTTP {status})"))
-        }
-        404 => Failure::new(ErrorKind::NotFound, "the model provider does not know this model or path (HTTP 404)"),
-        429 => Failure::new(ErrorKind::RateLimit, "the model provider's rate limit or quota is used up (HTTP 429)"),
-        400 | 413 | 422 if too_long.iter().any(|words| text.contains(words)) => {
-            Failure::new(ErrorKind::ContextLength, "the prompt does not fit the model's context window")
-        }
-        408 | 409 | 425 => Failure::new(ErrorKind::Server, format!("the model provider is busy (HTTP {status})")),
-        500.. => Failure::new(ErrorKind::Server, format!("the model provider failed (HTTP {status})")),
-        300..=399 => Failure::new(
-            ErrorKind::BadRequest,
-            format!("the model endpoint redirects (HTTP {status}); set llm.endpoint to its target"),
-        ),
-        _ => Failure {
-            unsupported: openai_chat::unsupported_parameter(body),
-            ..Failure::new(ErrorKind::BadRequest, format!("the model provider refused the request (HTTP {status})"))
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,28 +297,5 @@ mod tests {
         for bad in ["x.example/v1", "ftp://x", "https://user:pass@x/v1", "https://x/v1?key=1", ""] {
             assert_eq!(chat_url(bad), Err(LlmBuildError::BadEndpoint), "{bad}");
         }
-    }
-
-    #[test]
-    fn statuses_are_classified_without_repeating_the_body() {
-        let kind = |status: u16, body: &str| {
-            let failure = refusal(StatusCode::from_u16(status).unwrap(), body);
-            assert!(!failure.sentence.contains("sk-secret"), "{}", failure.sentence);
-            failure.kind
-        };
-        for (status, expected) in [
-            (401, ErrorKind::Auth),
-            (403, ErrorKind::Auth),
-            (404, ErrorKind::NotFound),
-            (429, ErrorKind::RateLimit),
-            (500, ErrorKind::Server),
-            (529, ErrorKind::Server),
-            (408, ErrorKind::Server),
-            (422, ErrorKind::BadRequest),
-            (302, ErrorKind::BadRequest),
-        ] {
-            assert_eq!(kind(status, "sk-secret"), expected, "{status}");
-        }
-        assert_eq!(kind(400, "This model's maximum context length is 8192 tokens sk-secret"), ErrorKind::ContextLength);
     }
 }

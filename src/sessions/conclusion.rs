@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::Payload;
-use crate::domain::Investigation;
+use crate::domain::{Incident, Investigation};
 use crate::investigation::{FailureCode, InvestigationError};
 use crate::telemetry::metrics::{InvestigationStatus, SessionOutcome};
 
+use super::entry::Stop;
 use super::record::SessionState;
 
 /// Characters of the text shown for a failed session (http-api §1.7).
 const ERROR_CHARS_MAX: usize = 512;
+const NOT_INTERACTIVE: &str = "Interactive mode is not available; investigated autonomously";
 
 /// The end of a session.
 #[derive(Debug, Clone)]
@@ -21,6 +23,14 @@ pub(super) enum Conclusion {
 }
 
 impl Conclusion {
+    /// What the client asked for and does not get is told with the result (http-api §8.7).
+    pub(super) fn completed(mut investigation: Investigation, incident: &Incident) -> Self {
+        if incident.interactive {
+            investigation.warnings.push(NOT_INTERACTIVE.to_owned());
+        }
+        Self::Completed(Arc::new(investigation))
+    }
+
     pub(super) fn state(&self) -> SessionState {
         match self {
             Self::Completed(_) => SessionState::Completed,
@@ -92,8 +102,13 @@ impl Conclusion {
         Self::Failed(InvestigationError::new(FailureCode::DeadlineExceeded, phase_of(progress), sentence))
     }
 
-    pub(super) fn too_old() -> Self {
-        let sentence = "the session reached its maximum age";
+    /// The run was called off.
+    pub(super) fn stopped(why: Stop) -> Self {
+        let sentence = match why {
+            Stop::TooOld => "the session reached its maximum age",
+            Stop::Requested => "the investigation was cancelled on request",
+            Stop::Abandoned => "nobody waited for the answer any more",
+        };
         Self::Failed(InvestigationError::new(FailureCode::Cancelled, "cancelled", sentence))
     }
 

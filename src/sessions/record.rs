@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::{Investigation, RequestShape};
+use crate::domain::{Incident, Investigation, RequestShape};
+use crate::investigation::Standing;
 
 /// Lower-case UUIDv4 (http-api §4.2). Some clients search error texts for `429`, so no new id contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,6 +36,30 @@ impl SessionId {
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.hyphenated().fmt(f)
+    }
+}
+
+/// Under which endpoint a session was created; the other one does not know it (http-api §1.9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SessionKind {
+    Incident,
+    Recovery,
+}
+
+impl SessionKind {
+    pub fn of(incident: &Incident) -> Self {
+        if incident.recovery.is_some() { Self::Recovery } else { Self::Incident }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Incident => "incident",
+            Self::Recovery => "recovery",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::Incident, Self::Recovery].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -83,6 +108,7 @@ impl fmt::Display for SessionState {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionRecord {
     pub id: SessionId,
+    pub kind: SessionKind,
     pub state: SessionState,
     pub created_at: Timestamp,
     /// Set in final states.
@@ -91,6 +117,8 @@ pub struct SessionRecord {
     pub error: Option<String>,
     /// Phase now running, in human words; only while investigating.
     pub progress: Option<&'static str>,
+    /// How far the run got.
+    pub standing: Standing,
     pub shape: RequestShape,
     pub incident_id: String,
     /// Identity that submitted it.

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::conclusion::Conclusion;
-use super::record::{SessionId, SessionState};
-use super::table::{Entry, Lifetime};
+use super::entry::{Ending, Entry, Identity};
+use super::record::{SessionId, SessionKind, SessionState};
+use super::submission::{Claim, Fingerprint};
 use super::{Inner, SessionsError};
 use crate::audit::{AuditEvent, AuditSubject};
 use crate::domain::{Incident, RequestShape, ResourceRef};
@@ -22,14 +23,20 @@ impl Inner {
         let mut expired = Vec::new();
         for row in self.store.sessions().await? {
             let Some((id, entry)) = self.restore(&row, now, clock) else {
-                // Unfinished, or not readable as a session at all.
-                lost.push(row);
+                let has_ended = SessionState::parse(&row.state).is_some_and(SessionState::is_terminal);
+                if has_ended {
+                    // Written by a later version. Its terminal event is told already; a second one would be wrong.
+                    tracing::warn!(event = "session_unreadable", session_id = row.id, "finished session forgotten");
+                    expired.push(row.id);
+                } else {
+                    lost.push(row);
+                }
                 continue;
             };
-            if entry.is_over(now) {
+            if entry.over(now).is_some() {
                 expired.push(row.id);
             } else {
-                self.table().insert(id, entry);
+                self.table().restore(id, entry);
             }
         }
         if !lost.is_empty() {
@@ -49,12 +56,20 @@ impl Inner {
         let id = SessionId::parse(&row.id)?;
         let state = SessionState::parse(&row.state).filter(|state| state.is_terminal())?;
         let completed_at = row.completed_at?;
-        let shape = serde_json::from_value(row.shape.as_str().into()).ok()?;
-        let age_ends = now + remaining(row.created_at, self.config.max_age, clock);
-        let ttl_ends = now + remaining(completed_at, self.config.ttl, clock);
-        let lifetime = Lifetime { age_ends, ttl_ends: None };
-        let entry = Entry::new(shape, row.incident_id.clone(), row.caller.clone(), row.created_at, lifetime);
-        Some((id, entry.ended(state, completed_at, row.error.clone(), ttl_ends)))
+        let identity = Identity {
+            kind: SessionKind::parse(&row.kind)?,
+            shape: serde_json::from_value(row.shape.as_str().into()).ok()?,
+            incident_id: row.incident_id.clone(),
+            caller: row.caller.clone(),
+            created_at: row.created_at,
+        };
+        let mut entry = Entry::new(identity, now + remaining(row.created_at, self.config.max_age, clock));
+        entry.claim = claim(row);
+        // How far it got is only for display.
+        let standing = row.standing.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        let end = Ending { state, completed_at, error: row.error.clone(), result: None, standing, stored: true };
+        entry.end(end, now + remaining(completed_at, self.config.ttl, clock));
+        Some((id, entry))
     }
 
     async fn abandon(&self, row: &SessionRow) -> Result<(), SessionsError> {
@@ -68,8 +83,11 @@ impl Inner {
             },
         };
         let since = Timestamp::now().duration_since(row.created_at);
-        let event = AuditEvent { subject, payload: Conclusion::shut_down().payload(), duration: since.try_into().ok() };
-        self.audit.remove_session(&row.id, event).await?;
+        let end = Conclusion::shut_down();
+        let event = AuditEvent { subject: subject.clone(), payload: end.payload(), duration: since.try_into().ok() };
+        if self.audit.remove_session(&row.id, event).await? {
+            self.tell_end(subject, &row.id, &end).await;
+        }
         tracing::info!(
             event = "session_failed",
             session_id = row.id,
@@ -78,6 +96,12 @@ impl Inner {
         );
         Ok(())
     }
+}
+
+/// What a repetition may still find it by: its key. Whether somebody waited for it is not stored.
+fn claim(row: &SessionRow) -> Option<Claim> {
+    let fingerprint = Fingerprint::read(row.request_sha256.as_deref()?)?;
+    Some(Claim { caller: row.caller.clone(), key: Some(row.idempotency_key.clone()?), fingerprint, is_shared: false })
 }
 
 /// What is left of `span` counted from `from`; nothing when the clock was set forward, all of it when set back.

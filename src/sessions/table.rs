@@ -4,14 +4,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::config::SessionsConfig;
+use super::entry::{Ending, Entry, Stop};
 use super::record::{SessionId, SessionRecord, SessionState};
-use crate::domain::{Investigation, RequestShape};
+use super::submission::{Attendance, Claim, Claims, Found, Presence, Storing};
+use crate::domain::Investigation;
+use crate::investigation::ProgressReader;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{EvictionReason, StoredStatus};
 
@@ -22,6 +23,7 @@ const RESULTS_IN_MEMORY_MAX: usize = 256;
 pub(super) struct Table {
     config: SessionsConfig,
     entries: HashMap<SessionId, Entry>,
+    claims: Claims,
     /// Entries in each state, in the order of [`SessionState::ALL`].
     counts: [usize; SessionState::ALL.len()],
     /// Admitted, not yet durable and so not yet an entry.
@@ -32,88 +34,30 @@ pub(super) struct Table {
     metrics: Metrics,
 }
 
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) created_at: Timestamp,
-    pub(super) completed_at: Option<Timestamp>,
-    pub(super) error: Option<String>,
-    pub(super) shape: RequestShape,
-    pub(super) incident_id: String,
-    pub(super) caller: String,
-    pub(super) progress: watch::Receiver<&'static str>,
-    pub(super) result: Option<Arc<Investigation>>,
-    /// Ends the run of a session that became too old.
-    pub(super) too_old: CancellationToken,
-    pub(super) lifetime: Lifetime,
-    state: watch::Sender<SessionState>,
-}
-
-/// When a session is forgotten.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lifetime {
-    /// Whatever the state.
-    pub(super) age_ends: Instant,
-    /// Set with the final state.
-    pub(super) ttl_ends: Option<Instant>,
-}
-
-impl Lifetime {
-    fn over(self, now: Instant) -> Option<EvictionReason> {
-        if self.ttl_ends.is_some_and(|end| end <= now) {
-            Some(EvictionReason::Ttl)
-        } else {
-            (self.age_ends <= now).then_some(EvictionReason::MaxAge)
-        }
-    }
-}
-
 /// Why nobody may enter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     Full,
     Draining,
+    /// The caller's key belongs to another request.
+    KeyTaken,
 }
 
-impl Entry {
-    pub(super) fn new(shape: RequestShape, incident_id: String, caller: String, at: Timestamp, age: Lifetime) -> Self {
-        let (_, progress) = watch::channel("");
-        Self {
-            created_at: at,
-            completed_at: None,
-            error: None,
-            shape,
-            incident_id,
-            caller,
-            progress,
-            result: None,
-            too_old: CancellationToken::new(),
-            lifetime: age,
-            state: watch::Sender::new(SessionState::Pending),
-        }
-    }
+/// What becomes of a submission.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// A place is reserved. `forgotten` had to go for it; `stored` is to be told when the session is durable.
+    New { forgotten: Vec<SessionId>, stored: watch::Sender<Storing> },
+    /// It was submitted before.
+    Known(Found),
+}
 
-    /// An entry for a session that already ended in `state`.
-    pub(super) fn ended(
-        mut self,
-        state: SessionState,
-        at: Timestamp,
-        error: Option<String>,
-        ttl_ends: Instant,
-    ) -> Self {
-        self.completed_at = Some(at);
-        self.error = error;
-        self.lifetime.ttl_ends = Some(ttl_ends);
-        self.state = watch::Sender::new(state);
-        self
-    }
-
-    pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.lifetime.over(now).is_some()
-    }
-
-    fn state(&self) -> SessionState {
-        *self.state.borrow()
-    }
+/// A session as somebody who follows it sees it.
+#[derive(Debug)]
+pub(super) struct Followed {
+    /// `None` when the run is over.
+    pub(super) reader: Option<ProgressReader>,
+    pub(super) state: watch::Receiver<SessionState>,
 }
 
 impl Table {
@@ -121,6 +65,7 @@ impl Table {
         Self {
             config,
             entries: HashMap::new(),
+            claims: Claims::default(),
             counts: [0; SessionState::ALL.len()],
             admitted: 0,
             draining: false,
@@ -129,10 +74,19 @@ impl Table {
         }
     }
 
-    /// Reserves a place. Answers the sessions that had to be forgotten for it.
-    pub(super) fn admit(&mut self, now: Instant) -> Result<Vec<SessionId>, Refusal> {
+    /// Finds the session of a repetition, or reserves a place for a new one under `id`.
+    pub(super) fn admit(
+        &mut self,
+        id: SessionId,
+        claim: &Claim,
+        presence: Presence,
+        now: Instant,
+    ) -> Result<Admission, Refusal> {
         if self.draining {
             return Err(Refusal::Draining);
+        }
+        if let Some(found) = self.known(claim, presence, now)? {
+            return Ok(Admission::Known(found));
         }
         let places = self.config.max_concurrent_investigations.saturating_add(self.config.queue_limit);
         if self.unfinished() >= places {
@@ -149,24 +103,57 @@ impl Table {
             forgotten.push(oldest);
         }
         self.admitted += 1;
-        Ok(forgotten)
+        let stored = watch::Sender::new(Storing::Waiting);
+        self.claims.insert(claim, id, &stored);
+        Ok(Admission::New { forgotten, stored })
+    }
+
+    fn known(&self, claim: &Claim, presence: Presence, now: Instant) -> Result<Option<Found>, Refusal> {
+        if let Some(found) = claim.key.as_deref().and_then(|key| self.claims.by_key(&claim.caller, key)) {
+            let is_remembered = self.entries.get(&found.id).is_some_and(|entry| entry.over(now).is_none());
+            if is_remembered || found.is_being_stored() {
+                let same = found.fingerprint == claim.fingerprint;
+                return if same { Ok(Some(found.clone())) } else { Err(Refusal::KeyTaken) };
+            }
+        }
+        let Some(grace) = presence.grace() else { return Ok(None) };
+        let found = self.claims.by_request(&claim.caller, claim.fingerprint);
+        let found = found.filter(|found| match self.entries.get(&found.id).filter(|entry| entry.over(now).is_none()) {
+            Some(entry) => entry.is_worth_attaching(grace, self.config.ttl, now),
+            None => found.is_being_stored(),
+        });
+        Ok(found.cloned())
     }
 
     /// Gives a reserved place back.
-    pub(super) fn withdraw(&mut self) {
+    pub(super) fn withdraw(&mut self, id: SessionId, claim: &Claim) {
         self.admitted = self.admitted.saturating_sub(1);
+        self.claims.remove(claim, id);
     }
 
     /// Turns a reserved place into a pending session.
     pub(super) fn enter(&mut self, id: SessionId, entry: Entry) {
-        self.withdraw();
+        self.admitted = self.admitted.saturating_sub(1);
         self.insert(id, entry);
     }
 
     /// Adds a session of an earlier process.
-    pub(super) fn insert(&mut self, id: SessionId, entry: Entry) {
+    pub(super) fn restore(&mut self, id: SessionId, entry: Entry) {
+        if let Some(claim) = &entry.claim {
+            self.claims.insert(claim, id, &watch::Sender::new(Storing::Stored));
+        }
+        self.insert(id, entry);
+    }
+
+    fn insert(&mut self, id: SessionId, entry: Entry) {
         self.moved(None, Some(entry.state()));
         self.entries.insert(id, entry);
+    }
+
+    /// That one more caller waits for the session; `None` when it is unknown.
+    pub(super) fn attend(&self, id: SessionId) -> Result<Option<Attendance>, Refusal> {
+        let Some(entry) = self.entries.get(&id) else { return Ok(None) };
+        Attendance::begin(&entry.waiters).map(Some).ok_or(Refusal::Full)
     }
 
     pub(super) fn investigating(&mut self, id: SessionId) {
@@ -176,20 +163,34 @@ impl Table {
         }
     }
 
-    /// Gives a session its final state; a session that has one keeps it. `stored` = the result can be read back.
+    /// Calls a session off; false when it is over or called off already, `None` when it is unknown.
+    pub(super) fn stop(&self, id: SessionId, why: Stop) -> Option<bool> {
+        let entry = self.entries.get(&id)?;
+        let first = |stop: &mut Option<Stop>| {
+            let is_first = stop.is_none();
+            stop.get_or_insert(why);
+            is_first
+        };
+        Some(!entry.state().is_terminal() && entry.stop.send_if_modified(first))
+    }
+
+    /// Calls a session off unless somebody waits for it again.
+    pub(super) fn abandon(&self, id: SessionId) {
+        if self.entries.get(&id).is_some_and(|entry| *entry.waiters.borrow() == 0) {
+            self.stop(id, Stop::Abandoned);
+        }
+    }
+
+    /// Gives a session its final state; a session that has one keeps it.
     pub(super) fn finish(&mut self, id: SessionId, end: Ending, now: Instant) {
         let ttl_ends = now + self.config.ttl;
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.state().is_terminal()) else { return };
-        entry.completed_at = Some(end.completed_at);
-        entry.error = end.error;
-        entry.result = end.result;
-        entry.lifetime.ttl_ends = Some(ttl_ends);
-        // Last, so that whoever waits for it sees the rest.
-        let before = entry.state.send_replace(end.state);
-        if end.stored {
+        let (state, stored) = (end.state, end.stored);
+        let before = entry.end(end, ttl_ends);
+        if stored {
             self.keep_result(id);
         }
-        self.moved(Some(before), Some(end.state));
+        self.moved(Some(before), Some(state));
     }
 
     /// Remembers a result read from the store.
@@ -212,46 +213,42 @@ impl Table {
 
     /// The session as it is now, unless its time is over.
     pub(super) fn record(&self, id: SessionId, now: Instant) -> Option<SessionRecord> {
-        let entry = self.entries.get(&id).filter(|entry| entry.lifetime.over(now).is_none())?;
-        let state = entry.state();
-        let progress = *entry.progress.borrow();
-        Some(SessionRecord {
-            id,
-            state,
-            created_at: entry.created_at,
-            completed_at: entry.completed_at,
-            error: entry.error.clone(),
-            progress: (state == SessionState::Investigating && !progress.is_empty()).then_some(progress),
-            shape: entry.shape,
-            incident_id: entry.incident_id.clone(),
-            caller: entry.caller.clone(),
-            result: entry.result.clone(),
-        })
+        let entry = self.entries.get(&id).filter(|entry| entry.over(now).is_none())?;
+        Some(entry.record(id))
     }
 
     pub(super) fn watch(&self, id: SessionId) -> Option<watch::Receiver<SessionState>> {
         self.entries.get(&id).map(|entry| entry.state.subscribe())
     }
 
+    /// The session's events behind the one with the id `after`, and its state.
+    pub(super) fn follow(&self, id: SessionId, after: u64) -> Option<Followed> {
+        let entry = self.entries.get(&id)?;
+        let reader = entry.progress.as_ref().map(|progress| progress.reader(after));
+        Some(Followed { reader, state: entry.state.subscribe() })
+    }
+
     /// Forgets what is over. Sessions that still run are told to stop and go with the next sweep.
     pub(super) fn forget_expired(&mut self, now: Instant) -> Vec<SessionId> {
-        let over = self.entries.iter().filter_map(|(id, entry)| {
-            let reason = entry.lifetime.over(now)?;
-            if !entry.state().is_terminal() {
-                entry.too_old.cancel();
-                return None;
-            }
-            Some((*id, reason))
-        });
+        let over = self.entries.iter().filter_map(|(id, entry)| Some((*id, entry.state(), entry.over(now)?)));
         let over: Vec<_> = over.collect();
-        for (id, reason) in &over {
-            self.remove(*id, *reason);
+        let mut forgotten = Vec::new();
+        for (id, state, reason) in over {
+            if state.is_terminal() {
+                self.remove(id, reason);
+                forgotten.push(id);
+            } else {
+                self.stop(id, Stop::TooOld);
+            }
         }
-        over.into_iter().map(|(id, _)| id).collect()
+        forgotten
     }
 
     fn remove(&mut self, id: SessionId, reason: EvictionReason) {
         let Some(entry) = self.entries.remove(&id) else { return };
+        if let Some(claim) = &entry.claim {
+            self.claims.remove(claim, id);
+        }
         self.results.retain(|kept| *kept != id);
         self.metrics.session_evicted(reason);
         self.moved(Some(entry.state()), None);
@@ -259,6 +256,10 @@ impl Table {
 
     pub(super) fn refuse_all(&mut self) {
         self.draining = true;
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
     }
 
     /// Accepted and without a final state.
@@ -288,17 +289,6 @@ impl Table {
             self.metrics.sessions_stored(status(state), *count);
         }
     }
-}
-
-/// A final state to be shown.
-#[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) state: SessionState,
-    pub(super) completed_at: Timestamp,
-    pub(super) error: Option<String>,
-    pub(super) result: Option<Arc<Investigation>>,
-    /// Whether the store has it too. Otherwise the result stays in memory.
-    pub(super) stored: bool,
 }
 
 fn status(state: SessionState) -> StoredStatus {

@@ -1,6 +1,7 @@
 //! The task that owns one session from its admission to its end.
 
-use std::future::Future as _;
+use std::convert::Infallible;
+use std::future::{Future as _, pending};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -9,14 +10,15 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio::task::JoinError;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span};
 
 use super::conclusion::Conclusion;
-use super::record::{SessionId, SessionState};
-use super::table::{Ending, Entry, Lifetime};
+use super::entry::{Ending, Entry, Identity, Stop};
+use super::record::{SessionId, SessionKind, SessionState};
+use super::submission::{Accepted, Attendance, Claim, Storing};
 use super::{Inner, SubmitError};
 use crate::audit::{AuditError, AuditEvent};
 use crate::domain::Incident;
@@ -33,13 +35,21 @@ const WRITE_RETRY_WAIT: Duration = Duration::from_millis(200);
 pub(super) struct Admitted {
     pub(super) id: SessionId,
     pub(super) incident: Arc<Incident>,
-    pub(super) caller: String,
+    pub(super) claim: Claim,
+    /// Set when somebody waits for the answer: how long the run outlives the last who does.
+    pub(super) grace: Option<Duration>,
     pub(super) at: Timestamp,
     pub(super) accepted: Instant,
+    /// Told when the session is durable.
+    pub(super) stored: watch::Sender<Storing>,
 }
 
-/// Both ends of the progress display.
-type Progress = (ProgressSender, watch::Receiver<&'static str>);
+/// What the owner of a session shares with the table.
+struct Ties {
+    progress: ProgressSender,
+    stop: watch::Receiver<Option<Stop>>,
+    waiters: watch::Receiver<usize>,
+}
 
 /// How the live part of a session went.
 enum Life {
@@ -53,35 +63,19 @@ enum Life {
 
 impl Inner {
     /// Stores the session, answers the submitter, waits for a slot, runs, stores the end.
-    pub(super) async fn own(
-        self: Arc<Self>,
-        session: Admitted,
-        reply: oneshot::Sender<Result<SessionId, SubmitError>>,
-    ) {
+    pub(super) async fn own(self: Arc<Self>, session: Admitted, reply: oneshot::Sender<Result<Accepted, SubmitError>>) {
         let stored = match self.new_row(&session) {
             Ok(row) => self.store.insert_session(row).await,
             Err(error) => Err(error),
         };
         if let Err(error) = stored {
-            self.table().withdraw();
+            self.table().withdraw(session.id, &session.claim);
             tracing::error!(event = "session_rejected", error = %error, "the session could not be stored");
             let _ = reply.send(Err(SubmitError::Store(error)));
             return;
         }
-        let (progress, watcher) = ProgressSender::channel();
-        let age_ends = session.accepted + self.config.max_age;
-        let lifetime = Lifetime { age_ends, ttl_ends: None };
-        let incident = &session.incident;
-        let mut entry =
-            Entry::new(incident.shape, incident.incident_id.clone(), session.caller.clone(), session.at, lifetime);
-        entry.progress = watcher.clone();
-        let too_old = entry.too_old.clone();
-        let queue_depth = {
-            let mut table = self.table();
-            table.enter(session.id, entry);
-            table.unfinished()
-        };
-        tracing::info!(event = "session_created", queue_depth, caller = session.caller, "session created");
+        let (ties, attendance) = self.enter(&session);
+        session.stored.send_replace(Storing::Stored);
 
         // Asked for once before the submitter hears of the session: the queue keeps the order of submission.
         let mut slot = pin!(Arc::clone(&self.slots).acquire_owned());
@@ -90,24 +84,26 @@ impl Inner {
             Poll::Pending => Poll::Ready(None),
         })
         .await;
-        let _ = reply.send(Ok(session.id));
+        // A submitter that left takes its attendance along.
+        let _ = reply.send(Ok(Accepted { id: session.id, attendance }));
+        self.tell_start(&session).await;
 
         let slot = match early {
             Some(slot) => Ok(slot),
             None => tokio::select! {
                 biased;
                 () = self.parked.cancelled() => Err(Life::Parked),
-                () = too_old.cancelled() => Err(Life::over(Conclusion::too_old())),
+                why = self.called_off(&session, &ties) => Err(Life::over(Conclusion::stopped(why))),
                 () = sleep_until(session.accepted + self.timeout) => Err(Life::over(Conclusion::starved(self.timeout))),
                 slot = slot.as_mut() => slot.map_err(|_| Life::Parked),
             },
         };
         let life = match slot {
-            Ok(slot) => self.live(&session, slot, (progress, watcher), &too_old).await,
+            Ok(slot) => self.live(&session, slot, &ties).await,
             Err(life) => life,
         };
         match life {
-            Life::Over { conclusion, started } => self.conclude(&session, &conclusion, started).await,
+            Life::Over { conclusion, started } => self.conclude(&session, &ties, &conclusion, started).await,
             Life::Parked => tracing::info!(event = "session_parked", "session left for the next start"),
         }
     }
@@ -118,23 +114,70 @@ impl Inner {
         let unencodable = |_| StoreError::Value { column: "incident" };
         Ok(NewSession {
             id: session.id.to_string(),
-            caller: session.caller.clone(),
+            caller: session.claim.caller.clone(),
             shape: super::restart::shape_text(incident.shape),
             incident_id: incident.incident_id.clone(),
             created_at: session.at,
             deadline_at: session.at.checked_add(timeout).unwrap_or(Timestamp::MAX),
             incident: serde_json::to_string(incident).map_err(unencodable)?,
+            kind: SessionKind::of(incident).as_str(),
+            idempotency_key: session.claim.key.clone(),
+            request_sha256: session.claim.fingerprint.bytes(),
         })
     }
 
+    /// Makes the stored session known.
+    fn enter(&self, session: &Admitted) -> (Ties, Option<Attendance>) {
+        let caller = &session.claim.caller;
+        let identity = Identity::of(&session.incident, caller, session.at);
+        let mut entry = Entry::new(identity, session.accepted + self.config.max_age);
+        entry.claim = Some(session.claim.clone());
+        let attendance = session.grace.and_then(|_| Attendance::begin(&entry.waiters));
+        let progress = entry.progress.clone().unwrap_or_default();
+        let ties = Ties { progress, stop: entry.stop.subscribe(), waiters: entry.waiters.subscribe() };
+        let queue_depth = {
+            let mut table = self.table();
+            table.enter(session.id, entry);
+            table.unfinished()
+        };
+        tracing::info!(event = "session_created", queue_depth, caller, "session created");
+        (ties, attendance)
+    }
+
+    /// Ends when the session is called off, and says why.
+    async fn called_off(&self, session: &Admitted, ties: &Ties) -> Stop {
+        let mut stop = ties.stop.clone();
+        let stopped = async move {
+            let why = stop.wait_for(Option::is_some).await.ok().and_then(|why| *why);
+            match why {
+                Some(why) => why,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            why = stopped => why,
+            never = self.abandon_when_alone(session, ties) => match never {},
+        }
+    }
+
+    /// Calls a session off that somebody waited for, once nobody has for the grace time.
+    async fn abandon_when_alone(&self, session: &Admitted, ties: &Ties) -> Infallible {
+        let Some(grace) = session.grace else { return pending().await };
+        let mut waiters = ties.waiters.clone();
+        while waiters.wait_for(|count| *count == 0).await.is_ok() {
+            if timeout(grace, waiters.wait_for(|count| *count > 0)).await.is_err() {
+                self.table().abandon(session.id);
+                // Either the session is called off now, or somebody came at the last moment.
+                if waiters.wait_for(|count| *count > 0).await.is_err() {
+                    break;
+                }
+            }
+        }
+        pending().await
+    }
+
     /// From the slot to the end of the run. The slot is given back on return.
-    async fn live(
-        &self,
-        session: &Admitted,
-        _slot: OwnedSemaphorePermit,
-        progress: Progress,
-        too_old: &CancellationToken,
-    ) -> Life {
+    async fn live(&self, session: &Admitted, _slot: OwnedSemaphorePermit, ties: &Ties) -> Life {
         let _room = self.audit.reserve();
         let started = Instant::now();
         let queued = started - session.accepted;
@@ -147,7 +190,7 @@ impl Inner {
                 tracing::warn!(event = "session_write_failed", error = %error, "start of the session not stored");
             }
         };
-        let ((), conclusion) = tokio::join!(mark, self.run(session, progress, too_old));
+        let ((), conclusion) = tokio::join!(mark, self.run(session, ties));
         match conclusion {
             Some(conclusion) => Life::Over { conclusion, started: Some(started) },
             None => Life::Parked,
@@ -155,42 +198,42 @@ impl Inner {
     }
 
     /// Runs the work in a task of its own, so that a panic or a blocked thread stays there. `None` when parked.
-    async fn run(&self, session: &Admitted, progress: Progress, too_old: &CancellationToken) -> Option<Conclusion> {
-        let (progress, watcher) = progress;
-        let current = || *watcher.borrow();
+    async fn run(&self, session: &Admitted, ties: &Ties) -> Option<Conclusion> {
         let deadline = session.accepted + self.timeout;
+        let progress = ties.progress.clone();
         let context = RunContext { deadline, cancel: CancellationToken::new(), progress };
-        let cancelled = context.cancel.clone().drop_guard();
+        let _cancelled = context.cancel.clone().drop_guard();
         let (work, incident) = (self.work.clone(), Arc::clone(&session.incident));
         let run = async move { (work.0)(incident, context).await };
         let mut run = AbortOnDropHandle::new(self.tasks.spawn(run.instrument(Span::current())));
         let ended = tokio::select! {
             biased;
-            ended = &mut run => Some(ended),
+            ended = &mut run => ended,
             () = self.parked.cancelled() => return None,
-            () = too_old.cancelled() => None,
-            () = sleep_until(deadline + self.config.overrun_max) => return Some(Conclusion::overrun(self.timeout, current())),
+            why = self.called_off(session, ties) => return Some(Conclusion::stopped(why)),
+            () = sleep_until(deadline + self.config.overrun_max) => {
+                return Some(Conclusion::overrun(self.timeout, ties.progress.words()));
+            }
         };
-        drop(cancelled);
         Some(match ended {
-            None => Conclusion::too_old(),
-            Some(Ok(Ok(investigation))) => Conclusion::Completed(Arc::new(investigation)),
-            Some(Ok(Err(error))) => Conclusion::Failed(error),
-            Some(Err(lost)) => {
+            Ok(Ok(investigation)) => Conclusion::completed(investigation, &session.incident),
+            Ok(Err(error)) => Conclusion::Failed(error),
+            Err(lost) => {
                 tracing::error!(
                     event = "investigation_panicked",
                     error = panic_text(lost),
                     "the investigation panicked"
                 );
-                Conclusion::broken(current())
+                Conclusion::broken(ties.progress.words())
             }
         })
     }
 
     /// Stores final state and terminal event together, then shows the state. A store that takes neither does not take
     /// the result away from whoever waits for it.
-    async fn conclude(&self, session: &Admitted, conclusion: &Conclusion, started: Option<Instant>) {
+    async fn conclude(&self, session: &Admitted, ties: &Ties, conclusion: &Conclusion, started: Option<Instant>) {
         let completed_at = super::now_in_microseconds();
+        let standing = ties.progress.standing();
         let event = AuditEvent::new(&session.incident, conclusion.payload()).took(session.accepted.elapsed());
         let result = conclusion.result().and_then(|result| serde_json::to_string(result.as_ref()).ok());
         let stored = result.is_some() == conclusion.result().is_some();
@@ -200,8 +243,10 @@ impl Inner {
             completed_at,
             error: conclusion.error(),
             result,
+            standing: serde_json::to_string(&standing).ok(),
         };
         let stored = stored && self.write_end(&end, &event).await;
+        self.tell_end(event.subject, &end.id, conclusion).await;
         self.table().finish(
             session.id,
             Ending {
@@ -209,6 +254,7 @@ impl Inner {
                 completed_at,
                 error: end.error.clone(),
                 result: conclusion.result().cloned(),
+                standing,
                 stored,
             },
             Instant::now(),

@@ -21,6 +21,12 @@ pub struct NewSession {
     pub deadline_at: Timestamp,
     /// JSON
     pub incident: String,
+    /// `incident` or `recovery`.
+    pub kind: &'static str,
+    /// The caller's own key.
+    pub idempotency_key: Option<String>,
+    /// SHA-256 of the request in canonical form.
+    pub request_sha256: [u8; 32],
 }
 
 /// A final state, written at most once for a session.
@@ -33,6 +39,8 @@ pub struct FinalState {
     pub error: Option<String>,
     /// JSON
     pub result: Option<String>,
+    /// JSON: how far the run got.
+    pub standing: Option<String>,
 }
 
 /// The narrow columns of a session.
@@ -48,6 +56,12 @@ pub struct SessionRow {
     pub completed_at: Option<Timestamp>,
     pub deadline_at: Timestamp,
     pub error: Option<String>,
+    /// `incident` or `recovery`.
+    pub kind: String,
+    pub idempotency_key: Option<String>,
+    /// `None` for sessions of earlier versions.
+    pub request_sha256: Option<Vec<u8>>,
+    pub standing: Option<String>,
 }
 
 /// Which table keeps an audit event.

@@ -15,7 +15,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, QueryBuilder, Sqlite, SqliteConnection};
 
-use columns::{body, digest, instant, number, optional_instant, optional_text, text, timestamp, total};
+use columns::{body, bytes, digest, instant, number, optional_instant, optional_text, text, timestamp, total};
 pub(super) use outbox::*;
 pub(super) use salvage::{find_damage, salvage};
 
@@ -155,9 +155,16 @@ pub(super) async fn insert_session(connection: &mut SqliteConnection, new: &NewS
     .bind(new.created_at.as_microsecond())
     .bind(new.deadline_at.as_microsecond())
     .bind(&new.incident)
-    .execute(connection)
-    .await
-    .map(|done| done.rows_affected())
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("INSERT INTO submissions (session_id, kind, idempotency_key, request_sha256) VALUES (?1, ?2, ?3, ?4)")
+        .bind(&new.id)
+        .bind(new.kind)
+        .bind(&new.idempotency_key)
+        .bind(new.request_sha256.as_slice())
+        .execute(connection)
+        .await
+        .map(|done| done.rows_affected())
 }
 
 pub(super) async fn start_session(
@@ -175,7 +182,7 @@ pub(super) async fn start_session(
 
 /// Affects no row when the session is unknown or already has a final state.
 pub(super) async fn finish_session(connection: &mut SqliteConnection, end: &FinalState) -> Result<u64, sqlx::Error> {
-    sqlx::query(
+    let finished = sqlx::query(
         "UPDATE sessions SET state = ?2, completed_at = ?3, error = ?4, result = ?5
          WHERE id = ?1 AND completed_at IS NULL",
     )
@@ -184,9 +191,14 @@ pub(super) async fn finish_session(connection: &mut SqliteConnection, end: &Fina
     .bind(end.completed_at.as_microsecond())
     .bind(&end.error)
     .bind(&end.result)
-    .execute(connection)
-    .await
-    .map(|done| done.rows_affected())
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    if finished > 0 && end.standing.is_some() {
+        let standing = sqlx::query("UPDATE submissions SET standing = ?2 WHERE session_id = ?1");
+        standing.bind(&end.id).bind(&end.standing).execute(connection).await?;
+    }
+    Ok(finished)
 }
 
 pub(super) async fn remove_session(connection: &mut SqliteConnection, id: &str) -> Result<u64, sqlx::Error> {
@@ -267,8 +279,9 @@ pub(super) async fn probe(connection: &mut SqliteConnection) -> Result<u64, sqlx
 /// The narrow columns of every session, oldest first.
 pub(super) async fn sessions(readers: &SqlitePool) -> Result<Vec<SessionRow>, StoreError> {
     let rows = sqlx::query(
-        "SELECT id, state, caller, shape, incident_id, created_at, started_at, completed_at, deadline_at, error
-         FROM sessions ORDER BY created_at",
+        "SELECT id, state, caller, shape, incident_id, created_at, started_at, completed_at, deadline_at, error,
+                coalesce(kind, 'incident') AS kind, idempotency_key, request_sha256, standing
+         FROM sessions LEFT JOIN submissions ON session_id = id ORDER BY created_at",
     )
     .fetch_all(readers)
     .await
@@ -288,6 +301,10 @@ fn session_row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
         completed_at: optional_instant(row, "completed_at")?,
         deadline_at: instant(row, "deadline_at")?,
         error: optional_text(row, "error")?,
+        kind: text(row, "kind")?,
+        idempotency_key: optional_text(row, "idempotency_key")?,
+        request_sha256: bytes(row, "request_sha256")?,
+        standing: optional_text(row, "standing")?,
     })
 }
 

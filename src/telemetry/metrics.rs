@@ -19,8 +19,8 @@ pub use self::audit::AuditOutbox;
 use self::families::Families;
 pub use self::labels::{
     AuditEndpoint, AuditWrite, AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason,
-    EvictionReason, InvestigationStatus, LlmErrorKind, LlmStatus, Phase, PhaseOutcome, RetryOutcome, SessionOutcome,
-    StoredStatus, TokenType, ToolStatus,
+    EvictionReason, InjectionSign, InvestigationStatus, LlmErrorKind, LlmStatus, Phase, PhaseOutcome, RedactedIn,
+    RetryOutcome, SessionOutcome, StoredStatus, TokenType, ToolStatus,
 };
 use self::process::ProcessFamilies;
 use super::Build;
@@ -226,6 +226,16 @@ impl Metrics {
         for event_type in event_types {
             self.0.families.audit_emitted.with_label_values(&[event_type]);
         }
+    }
+
+    /// This many secrets were taken out.
+    pub fn redacted(&self, place: RedactedIn, values: u64) {
+        self.0.families.redactions.with_label_values(&[place.as_str()]).inc_by(values);
+    }
+
+    /// Data tries to steer the model.
+    pub fn injection_found(&self, sign: InjectionSign) {
+        self.0.families.injection_signs.with_label_values(&[sign.as_str()]).inc();
     }
 
     /// An audit event was accepted for delivery. `event_type` is one of the event catalogue.

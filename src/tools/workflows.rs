@@ -23,6 +23,11 @@ use paging::Page;
 pub use describe::parameter_line;
 
 /// Group of the three tools.
+/// Names of the catalogue tools.
+pub const NAMES: [&str; 3] = [LIST_ACTIONS, LIST_WORKFLOWS, GET_WORKFLOW];
+const LIST_ACTIONS: &str = "list_available_actions";
+const LIST_WORKFLOWS: &str = "list_workflows";
+const GET_WORKFLOW: &str = "get_workflow";
 const TOOLSET: &str = "workflow/discovery";
 /// Longest shortlist put into a prompt, in characters.
 pub const SHORTLIST_CHARS_MAX: usize = 24_000;
@@ -194,20 +199,20 @@ pub fn tools(view: &Arc<CatalogueView>) -> Vec<Arc<dyn Tool>> {
     vec![
         tool(
             Question::Actions,
-            "list_available_actions",
+            LIST_ACTIONS,
             "Step 1: kinds of remediation that have workflows for this incident.",
             json!({"type": "object", "properties": paging(json!({}))}),
         ),
         tool(
             Question::Workflows,
-            "list_workflows",
+            LIST_WORKFLOWS,
             "Step 2: workflows of one action type, best first.",
             json!({"type": "object", "required": ["action_type"],
                    "properties": paging(json!({"action_type": {"type": "string"}}))}),
         ),
         tool(
             Question::Workflow,
-            "get_workflow",
+            GET_WORKFLOW,
             "Step 3: one workflow with the schema of its parameters.",
             json!({"type": "object", "required": ["workflow_id"], "properties": {"workflow_id": {"type": "string"}}}),
         ),

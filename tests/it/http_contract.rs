@@ -30,6 +30,12 @@ fn private_routes() -> Vec<(&'static str, String, &'static str)> {
         ("POST", ANALYZE.to_owned(), "POST"),
         ("GET", SESSION.to_owned(), "GET,HEAD"),
         ("GET", format!("{SESSION}/result"), "GET,HEAD"),
+        ("POST", format!("{SESSION}/cancel"), "POST"),
+        ("GET", format!("{SESSION}/snapshot"), "GET,HEAD"),
+        ("GET", format!("{SESSION}/stream"), "GET,HEAD"),
+        ("POST", "/api/v1/recovery/analyze".to_owned(), "POST"),
+        ("GET", SESSION.replace("incident", "recovery"), "GET,HEAD"),
+        ("GET", format!("{}/result", SESSION.replace("incident", "recovery")), "GET,HEAD"),
         ("GET", "/config".to_owned(), "GET,HEAD"),
     ]
 }
@@ -98,9 +104,11 @@ async fn wrong_methods_and_unknown_paths() {
         assert_eq!((options.status, options.header("allow")), (204, allow), "{path}");
     }
     for (path, _) in PUBLIC_ROUTES {
-        let answer = Answer::of(service.stranger("POST", path)).await;
+        let answer = Answer::of(service.caller("POST", path)).await;
         assert_eq!((answer.status, answer.header("allow")), (405, "GET,HEAD"), "{path}");
         assert_eq!(answer.problem().0, "method-not-allowed");
+        let stranger = Answer::of(service.stranger("POST", path)).await;
+        assert_eq!(stranger.status, 401, "{path} is public for reading only");
     }
     for path in ["/", "/nowhere", "/api/v1/incident/session", "/api/v1/incident/session/", "/api/v1/postexec/analyze"] {
         let answer = service.get(path).await;
@@ -140,7 +148,7 @@ async fn a_trailing_slash_is_the_same_private_route() {
 async fn malformed_session_ids_are_unknown_sessions() {
     let service = TestService::start().await;
     for id in ["nope", "5B0E7F0C-2F1C-4A0E-9D35-7D3BB8A2C1E4", "%ff%fe", "a%2Fb", "..%2f", "x".repeat(2000).as_str()] {
-        for suffix in ["", "/result"] {
+        for suffix in ["", "/result", "/snapshot", "/stream"] {
             let answer = service.get(&format!("/api/v1/incident/session/{id}{suffix}")).await;
             assert_eq!((answer.status, answer.problem().0.as_str()), (404, "not-found"), "{id}{suffix}");
         }
@@ -354,8 +362,9 @@ async fn probes_and_configuration() {
     assert_eq!(health.header("content-type"), "application/json");
     let health = health.json();
     assert_eq!((&health["status"], &health["service"]), (&json!("healthy"), &json!("holmesgpt-api")));
-    assert!(health["endpoints"].as_array().unwrap().contains(&json!(ANALYZE)));
-    assert_eq!(health["features"]["authentication"], true);
+    assert_eq!(health["endpoints"], json!([ANALYZE, "/api/v1/recovery/analyze", "/health", "/ready"]));
+    let features = json!({ "incident_analysis": true, "recovery_analysis": true, "authentication": true });
+    assert_eq!(health["features"], features);
 
     let ready = service.get("/ready").await.json();
     assert_eq!(ready["status"], "ready");

@@ -5,6 +5,8 @@ mod cancelled;
 mod command;
 mod format;
 mod outcome;
+mod trail;
+mod watched;
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -55,6 +57,7 @@ struct Played {
 /// A service with its model and metrics server, ready for one incident.
 struct Stage {
     core: Core,
+    config: Config,
     incident: Incident,
     model: Model,
     metrics: Scripted,
@@ -75,7 +78,7 @@ impl Stage {
         let core = Core::build(&config, &StoreLocation::in_directory(state)).await.unwrap();
         let incident = Incident::try_from(AnalyzeBody::parse(prepared.incident.as_bytes()).unwrap()).unwrap();
         let incident = Incident { recovery: scenario.recovery.clone().map(Box::new), ..incident };
-        Self { core, incident, model, metrics, _prepared: prepared }
+        Self { core, config, incident, model, metrics, _prepared: prepared }
     }
 }
 
@@ -132,6 +135,7 @@ async fn complaint(file: PathBuf) -> Option<String> {
     let mut lines = played.complaints.clone();
     lines.extend(scenario.expect.differences(&played));
     lines.extend(outcome::broken_invariants(&played));
+    lines.extend(trail::broken(&played));
     let said = serde_json::to_string_pretty(&played.wire).unwrap();
     (!lines.is_empty()).then(|| format!("{name} ({}):\n  {}\nresult: {said}", scenario.title, lines.join("\n  ")))
 }

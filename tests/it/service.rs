@@ -5,15 +5,17 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use holmesgpt_api::api::Modes;
 use holmesgpt_api::api::incident::SeverityVocabulary;
 use holmesgpt_api::api::{
-    AppState, ConfigSummary, HttpConfig, Limits, LlmSummary, Readiness, ServeConfig, ServerConfig, ServerHandle,
-    router, serve,
+    AppState, CompatConfig, ConfigSummary, HttpConfig, Limits, LlmSummary, Readiness, ServeConfig, ServerConfig,
+    ServerHandle, router, serve,
 };
-use holmesgpt_api::audit::{AuditConfig, AuditSink, AuditTrail};
-use holmesgpt_api::auth::{ApiAccess, AuthConfig, AuthMode, Authenticator};
+use holmesgpt_api::audit::{AuditConfig, AuditSink, AuditTrail, SecurityAudit};
+use holmesgpt_api::auth::{ApiAccess, AuthConfig, AuthMode, Authenticator, SessionOwnership};
 use holmesgpt_api::domain::{Engine, Incident, Investigation, RootCause, SelectedWorkflow, Severity};
 use holmesgpt_api::sessions::{Sessions, SessionsConfig, SessionsParts, Work};
 use holmesgpt_api::store::{Access, Store, StoreLocation};
@@ -23,10 +25,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const TOKEN: &str = "correct-horse-battery-staple";
 pub(crate) const USER: &str = "system:serviceaccount:kubernaut-system:aianalysis-controller";
+
+/// Another caller that may do the same.
+pub(crate) const OTHER_TOKEN: &str = "another-horse-battery-staple";
+pub(crate) const OTHER_USER: &str = "system:serviceaccount:kubernaut-system:somebody-else";
 
 /// What a test wants different.
 pub(crate) struct Setup {
@@ -35,8 +42,15 @@ pub(crate) struct Setup {
     pub(crate) serve: ServeConfig,
     pub(crate) sessions: SessionsConfig,
     pub(crate) work: Work,
+    /// Budget of one investigation.
+    pub(crate) budget: Duration,
+    pub(crate) modes: Modes,
+    pub(crate) ownership: SessionOwnership,
+    /// Where the state lives; a folder of its own unless a test starts the service again.
+    pub(crate) folder: Option<Arc<TempDir>>,
     /// Dependencies that have not answered yet.
     pub(crate) unseen: Vec<Dependency>,
+    pub(crate) audit: AuditConfig,
     /// Callers are reviewed by this API server and not read from a file.
     pub(crate) reviews: Option<(AuthConfig, PathBuf)>,
 }
@@ -52,7 +66,12 @@ impl Default for Setup {
             },
             sessions: SessionsConfig::default(),
             work: Work::new(async |incident, _| Ok(finding_for(&incident))),
+            budget: Duration::from_secs(60),
+            modes: CompatConfig::default().modes(Duration::from_secs(20)),
+            ownership: SessionOwnership::Off,
+            folder: None,
             unseen: Vec::new(),
+            audit: AuditConfig { sink: AuditSink::Local, ..AuditConfig::default() },
             reviews: None,
         }
     }
@@ -63,9 +82,11 @@ pub(crate) struct TestService {
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) sessions: Sessions,
+    pub(crate) store: Store,
+    pub(crate) folder: Arc<TempDir>,
     handle: ServerHandle,
     client: reqwest::Client,
-    _folder: TempDir,
 }
 
 impl TestService {
@@ -74,16 +95,15 @@ impl TestService {
     }
 
     pub(crate) async fn with(setup: Setup) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = setup.folder.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         let metrics = Metrics::build().unwrap();
         let store = Store::open(&StoreLocation::in_directory(folder.path()), Access::Serve).await.unwrap();
-        let audit = AuditConfig { sink: AuditSink::Local, ..AuditConfig::default() };
-        let audit = AuditTrail::open(&audit, store.clone(), metrics.clone()).await.unwrap();
+        let audit = AuditTrail::open(&setup.audit, store.clone(), metrics.clone()).await.unwrap();
         let parts = SessionsParts {
             config: setup.sessions,
-            timeout: Duration::from_secs(60),
-            store,
-            audit,
+            timeout: setup.budget,
+            store: store.clone(),
+            audit: audit.clone(),
             metrics: metrics.clone(),
             work: setup.work,
         };
@@ -91,7 +111,7 @@ impl TestService {
         let readiness = Readiness::new(&setup.unseen, metrics.clone());
         readiness.started();
         let state = AppState {
-            sessions,
+            sessions: sessions.clone(),
             authenticator: match setup.reviews {
                 None => authenticator(&folder, &metrics),
                 Some((config, kubeconfig)) => {
@@ -99,6 +119,7 @@ impl TestService {
                     Authenticator::build_kubernetes(&config, &access, metrics.clone()).await.unwrap()
                 }
             },
+            security: SecurityAudit::new(audit),
             readiness: readiness.clone(),
             metrics: metrics.clone(),
             config: ConfigSummary {
@@ -112,6 +133,9 @@ impl TestService {
             limits: setup.limits,
             http: setup.http,
             severities: SeverityVocabulary::Auto,
+            modes: setup.modes,
+            ownership: setup.ownership,
+            streams: Arc::new(Semaphore::new(setup.limits.streams_max)),
             quiet_probes: true,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -124,7 +148,7 @@ impl TestService {
             .build()
             .unwrap();
         let address = handle.address();
-        Self { address, readiness, metrics, shutdown, handle, client, _folder: folder }
+        Self { address, readiness, metrics, shutdown, sessions, store, folder, handle, client }
     }
 
     /// A request without a token.
@@ -136,6 +160,16 @@ impl TestService {
     /// A request with a good token.
     pub(crate) fn caller(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.stranger(method, path).bearer_auth(TOKEN)
+    }
+
+    /// A request of another caller with a good token.
+    pub(crate) fn other(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.stranger(method, path).bearer_auth(OTHER_TOKEN)
+    }
+
+    /// POST of JSON with a good token.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> reqwest::RequestBuilder {
+        self.caller("POST", path).header("content-type", "application/json").body(body.to_string())
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -171,7 +205,7 @@ impl TestService {
 
 fn authenticator(folder: &TempDir, metrics: &Metrics) -> Authenticator {
     let path = folder.path().join("tokens");
-    std::fs::write(&path, format!("{USER}:{TOKEN}\n")).unwrap();
+    std::fs::write(&path, format!("{USER}:{TOKEN}\n{OTHER_USER}:{OTHER_TOKEN}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let config = AuthConfig { mode: AuthMode::Token, token_file: Some(path), ..AuthConfig::default() };
     Authenticator::open_token_file(&config, folder.path(), metrics.clone()).unwrap()
@@ -227,6 +261,7 @@ pub(crate) fn finding_for(incident: &Incident) -> Investigation {
             contributing_factors: vec!["limits.memory=256Mi".into()],
             target: Some(incident.resource.clone()),
             causal_chain: vec![],
+            due_diligence: Default::default(),
             evidence: vec![],
         },
         selected_workflow: Some(SelectedWorkflow {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod trail;
+
 use std::future::{Future, pending};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,6 +49,7 @@ fn investigation(incident: &Incident) -> Investigation {
             contributing_factors: Vec::new(),
             target: None,
             causal_chain: Vec::new(),
+            due_diligence: Default::default(),
             evidence: Vec::new(),
         },
         selected_workflow: None,

@@ -39,6 +39,9 @@ fn session(id: &str) -> NewSession {
         created_at: Timestamp::from_microsecond(1_700_000_000_000_001).unwrap(),
         deadline_at: Timestamp::from_microsecond(1_700_000_540_000_001).unwrap(),
         incident: r#"{"incident_id":"inc-1"}"#.to_owned(),
+        kind: "incident",
+        idempotency_key: None,
+        request_sha256: [7; 32],
     }
 }
 
@@ -49,6 +52,7 @@ fn completed(id: &str) -> FinalState {
         completed_at: Timestamp::from_microsecond(1_700_000_100_000_001).unwrap(),
         error: None,
         result: Some("{}".to_owned()),
+        standing: None,
     }
 }
 

@@ -5,32 +5,11 @@
 use serde_json::Value;
 
 use crate::api::fields::{self, Fault, FieldError, Fields};
+use crate::api::json::{self, Invalid};
 use crate::domain::{Incident, RequestShape, ResourceRef, Severity, SignalMode};
-
-/// Deepest nesting of a body.
-pub const JSON_DEPTH_MAX: usize = 64;
 
 const SEVERITIES: &str = "Input should be 'critical', 'high', 'medium', 'low' or 'unknown'";
 const SIGNAL_MODES: &str = "Input should be 'reactive' or 'proactive'";
-
-/// A body that is not an incident: the text for the client, and every bad member.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct Invalid {
-    pub detail: String,
-    pub errors: Vec<FieldError>,
-}
-
-impl Invalid {
-    fn first_of(errors: Vec<FieldError>) -> Self {
-        let detail = errors.first().map(FieldError::detail).unwrap_or_default();
-        Self { detail, errors }
-    }
-
-    fn body(position: Option<usize>, kind: &'static str, msg: &str) -> Self {
-        Self::first_of(vec![FieldError::of_body(position, kind, msg)])
-    }
-}
 
 /// A decoded JSON document that claims to be an incident.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,22 +19,9 @@ impl AnalyzeBody {
     /// Decodes the bytes of a body.
     ///
     /// # Errors
-    /// Not UTF-8, empty, not JSON, or nested deeper than [`JSON_DEPTH_MAX`].
+    /// Not UTF-8, empty, not JSON, or nested deeper than [`super::JSON_DEPTH_MAX`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Invalid> {
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            return Err(Invalid { detail: "There was an error parsing the body".to_owned(), errors: Vec::new() });
-        };
-        if text.is_empty() {
-            return Err(Invalid::body(None, "missing", "Field required"));
-        }
-        if depth(bytes) > JSON_DEPTH_MAX {
-            let msg = format!("JSON nested deeper than {JSON_DEPTH_MAX} levels");
-            return Err(Invalid::body(None, "json_too_deep", &msg));
-        }
-        serde_json::from_str(text).map(Self).map_err(|error| {
-            let position = if error.is_eof() { text.len() } else { byte_position(text, error.line(), error.column()) };
-            Invalid::body(Some(position), "json_invalid", "JSON decode error")
-        })
+        json::parse(bytes).map(Self)
     }
 }
 
@@ -63,14 +29,7 @@ impl TryFrom<AnalyzeBody> for Incident {
     type Error = Invalid;
 
     fn try_from(AnalyzeBody(body): AnalyzeBody) -> Result<Self, Invalid> {
-        let object = match &body {
-            Value::Null => return Err(Invalid::body(None, "missing", "Field required")),
-            Value::Object(object) => object,
-            _ => {
-                let msg = "Input should be a valid dictionary or object to extract fields from";
-                return Err(Invalid::body(None, "model_attributes_type", msg));
-            }
-        };
+        let object = json::object(&body)?;
         let mut errors = Vec::new();
         let incident = read_incident(&mut Fields::of_body(object, &mut errors));
         if !errors.is_empty() {
@@ -121,7 +80,7 @@ fn read_incident(body: &mut Fields<'_>) -> Incident {
     let signal_annotations = body.text_map("signal_annotations");
     let custom_labels = body.nested("enrichment_results").map(|mut part| custom_labels(&mut part)).unwrap_or_default();
     let signal_mode = body.optional("signal_mode", signal_mode).unwrap_or_default();
-    body.optional("interactive", fields::boolean);
+    let interactive = body.optional("interactive", fields::boolean).unwrap_or(false);
     Incident {
         incident_id,
         remediation_id,
@@ -148,6 +107,7 @@ fn read_incident(body: &mut Fields<'_>) -> Incident {
         signal_annotations,
         custom_labels,
         shape,
+        interactive,
         recovery: None,
     }
 }
@@ -166,7 +126,7 @@ fn shape(body: &Fields<'_>) -> RequestShape {
     }
 }
 
-fn remediation_id(value: &Value) -> Result<String, Fault> {
+pub(in crate::api) fn remediation_id(value: &Value) -> Result<String, Fault> {
     let id = fields::text(value)?;
     if id.is_empty() {
         return Err(Fault::new("string_too_short", "String should have at least 1 character"));
@@ -178,7 +138,7 @@ fn remediation_id(value: &Value) -> Result<String, Fault> {
 }
 
 /// Either vocabulary; January clients send free text, of which the unknown is `unknown`.
-fn severity(value: &Value, shape: RequestShape) -> Result<Severity, Fault> {
+pub(in crate::api) fn severity(value: &Value, shape: RequestShape) -> Result<Severity, Fault> {
     if shape == RequestShape::January {
         return fields::text(value).map(|text| Severity::parse(&text).unwrap_or(Severity::Unknown));
     }
@@ -195,7 +155,7 @@ fn signal_mode(value: &Value) -> Result<SignalMode, Fault> {
 }
 
 /// `enrichment_results` (http-api §2.2). Only the custom labels are used; the rest must be well-formed.
-fn custom_labels(part: &mut Fields<'_>) -> std::collections::BTreeMap<String, Vec<String>> {
+pub(in crate::api) fn custom_labels(part: &mut Fields<'_>) -> std::collections::BTreeMap<String, Vec<String>> {
     part.optional("kubernetesContext", fields::free_form);
     let labels = part.text_list_map("customLabels");
     if let Some(mut business) = part.nested("businessClassification") {
@@ -204,31 +164,6 @@ fn custom_labels(part: &mut Fields<'_>) -> std::collections::BTreeMap<String, Ve
         }
     }
     labels
-}
-
-/// How deep arrays and objects nest, without building anything. Brackets inside strings do not count.
-fn depth(json: &[u8]) -> usize {
-    let (mut deepest, mut depth, mut in_string, mut escaped) = (0_usize, 0_usize, false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
-/// Offset of a position that serde_json names by line and column, both from 1; the column counts bytes.
-fn byte_position(text: &str, line: usize, column: usize) -> usize {
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    (before + column.saturating_sub(1)).min(text.len())
 }
 
 #[cfg(test)]

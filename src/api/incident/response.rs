@@ -4,7 +4,7 @@
 //! http-api §5.1 and the limits of §6.5 are enforced once more, and where an investigation contradicts itself the safe
 //! reading wins (a person looks, nothing runs).
 
-mod readable;
+pub(in crate::api) mod readable;
 mod root_cause;
 mod workflow;
 
@@ -196,7 +196,7 @@ impl IncidentResponse {
     }
 
     /// Stands in for the result of a session that failed (http-api §4.5).
-    pub(super) fn of_failure(incident_id: &str, error: &str, at: Timestamp) -> Self {
+    pub(in crate::api) fn of_failure(incident_id: &str, error: &str, at: Timestamp) -> Self {
         let analysis = format!("Investigation failed: {error}");
         let reason = HumanReviewReason::InvestigationInconclusive;
         Self::synthetic(incident_id, analysis, reason, "investigation_failed", at)
@@ -204,7 +204,7 @@ impl IncidentResponse {
 
     /// Stands in for the result of a session that was cancelled: a person must look, because a consumer must not take
     /// "no workflow" for "nothing to do".
-    pub(super) fn of_cancellation(incident_id: &str, shape: RequestShape, at: Timestamp) -> Self {
+    pub(in crate::api) fn of_cancellation(incident_id: &str, shape: RequestShape, at: Timestamp) -> Self {
         let reason = match shape {
             RequestShape::LateSuccessor => HumanReviewReason::OperatorEscalation,
             _ => HumanReviewReason::InvestigationInconclusive,

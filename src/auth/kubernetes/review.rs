@@ -9,10 +9,10 @@ use hyper::{Request, StatusCode};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::sleep;
 
-use super::{ApiAccess, KubernetesAuthError};
+use super::{ApiAccess, KubernetesAuthError, Verdict};
 
 const TOKEN_REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 const ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
@@ -51,8 +51,15 @@ pub(super) struct Identity {
     #[serde(rename = "username")]
     pub(super) user: String,
     uid: String,
+    #[serde(deserialize_with = "null_is_empty")]
     groups: Vec<String>,
-    extra: BTreeMap<String, Vec<String>>,
+    #[serde(deserialize_with = "null_is_empty")]
+    extra: BTreeMap<String, Option<Vec<String>>>,
+}
+
+/// Authenticators behind the API server may leave lists null.
+fn null_is_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// What a caller wants to do.
@@ -69,14 +76,21 @@ pub(super) struct AccessQuestion<'a> {
 pub(super) struct TokenReviewStatus {
     authenticated: bool,
     user: Identity,
+    #[serde(deserialize_with = "null_is_empty")]
     audiences: Vec<String>,
 }
 
 impl TokenReviewStatus {
-    /// The identity, unless the token is refused or meant for somebody else.
-    pub(super) fn identity(self, audiences: &[String]) -> Option<Identity> {
+    /// Whose token it is, and why it does not count. API servers refuse a token meant for somebody else as unauthenticated
+    /// themselves; one that does not know audiences answers without any.
+    pub(super) fn identity(self, audiences: &[String]) -> Result<Identity, Verdict> {
         let is_for_us = audiences.is_empty() || self.audiences.iter().any(|audience| audiences.contains(audience));
-        (self.authenticated && is_for_us).then_some(self.user)
+        match (self.authenticated, is_for_us) {
+            (false, _) => Err(Verdict::NotAuthenticated),
+            (true, false) => Err(Verdict::WrongAudience),
+            (true, true) if self.user.user.is_empty() => Err(Verdict::NoIdentity),
+            (true, true) => Ok(self.user),
+        }
     }
 }
 
@@ -115,7 +129,7 @@ struct AccessReviewSpec<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     uid: &'a str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    extra: &'a BTreeMap<String, Vec<String>>,
+    extra: &'a BTreeMap<String, Option<Vec<String>>>,
     resource_attributes: ResourceAttributes<'a>,
 }
 

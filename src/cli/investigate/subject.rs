@@ -155,6 +155,7 @@ fn incident_about(
         signal_annotations: BTreeMap::new(),
         custom_labels: BTreeMap::new(),
         shape: RequestShape::April,
+        interactive: false,
         recovery: None,
     }
 }

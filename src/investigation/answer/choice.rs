@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::members::{Members, Notes, canonical, confidence, excerpt, object, objects, text};
+use super::review::REVIEW;
 use super::root_cause::{self, ROOT_CAUSE, RcaAnswer};
 use super::shapes::Candidate;
-use super::stated::{ACTIONABLE, CONFIDENCE, OUTCOME, REVIEW, Stated};
+use super::stated::{ACTIONABLE, CONFIDENCE, OUTCOME, Stated};
 use super::{FormatProblem, SELECTED_WORKFLOW};
 use crate::domain::object::kind_of;
 use crate::investigation::outcome::Outcome;

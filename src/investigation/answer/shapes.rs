@@ -13,9 +13,10 @@ use serde_json::{Map, Value};
 use super::choice::{ALTERNATIVES, CONSIDERED, WORKFLOW_ID};
 use super::literal::{self, Broken};
 use super::members::{Members, UNWRAPS_MAX, canonical, unwrapped};
+use super::review::REVIEW;
 use super::root_cause::{ROOT_CAUSE, TARGET};
 use super::sections;
-use super::stated::{ACTIONABLE, CONFIDENCE, OUTCOME, REVIEW, SEVERITY};
+use super::stated::{ACTIONABLE, CONFIDENCE, OUTCOME, SEVERITY};
 use super::{FormatProblem, SELECTED_WORKFLOW};
 use crate::investigation::submit::SubmitTool;
 

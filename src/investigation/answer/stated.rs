@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::members::{Members, Notes, confidence, excerpt};
-use crate::domain::{ReviewReason, Severity};
+use super::review::{self, ReviewRequest, StatedAttempt};
+use crate::domain::Severity;
 use crate::investigation::outcome::Outcome;
 
 /// Characters kept of a word nobody knows.
@@ -12,7 +13,6 @@ pub(super) const CONFIDENCE: &[&str] = &["confidence"];
 pub(super) const SEVERITY: &[&str] = &["severity"];
 pub(super) const OUTCOME: &[&str] = &["investigation_outcome", "outcome"];
 pub(super) const ACTIONABLE: &[&str] = &["actionable", "is_actionable"];
-pub(super) const REVIEW: &[&str] = &["needs_human_review"];
 
 /// Members that both phases may state.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,15 +28,10 @@ pub struct Stated {
     pub can_recover: Option<bool>,
     /// A review the model asked for: a lower bound for the decision, never copied into the result.
     pub review: Option<ReviewRequest>,
+    /// A history of validations the model tells, oldest first: shown only where nothing was chosen and nothing validated.
+    pub attempts: Vec<StatedAttempt>,
     /// What was changed, ignored or contradictory, in plain words.
     pub notes: Vec<String>,
-}
-
-/// A request for human review.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReviewRequest {
-    /// `None` when none of the known reasons was given.
-    pub reason: Option<ReviewReason>,
 }
 
 impl Stated {
@@ -52,7 +47,8 @@ impl Stated {
             unknown_outcome,
             actionable,
             can_recover: top.flag(&["can_recover"]).or_else(|| root_cause.flag(&["can_recover"])),
-            review: review(top, notes),
+            review: review::request(top, notes),
+            attempts: review::attempts(top),
             notes: Vec::new(),
         }
     }
@@ -110,21 +106,4 @@ fn outcome(value: Option<&Value>, actionable: Option<bool>, notes: &mut Notes) -
         }
         _ => (outcome, unknown),
     }
-}
-
-fn review(top: &Members, notes: &mut Notes) -> Option<ReviewRequest> {
-    if top.flag(REVIEW) != Some(true) {
-        return None;
-    }
-    let word = top.text(&["human_review_reason"]);
-    let reason = word.as_deref().and_then(review_reason);
-    if let (None, Some(word)) = (reason, word) {
-        notes.add(format!("human_review_reason {} is not known", excerpt(&word)));
-    }
-    Some(ReviewRequest { reason })
-}
-
-fn review_reason(word: &str) -> Option<ReviewReason> {
-    let canonical = word.trim().to_ascii_lowercase().replace([' ', '-'], "_");
-    serde_json::from_value(Value::String(canonical)).ok()
 }

@@ -211,6 +211,7 @@ fn in_words(arguments: &Map<String, Value>) -> String {
 impl Run {
     async fn finish(self, setting: &Setting<'_>, call_timeout: Duration, chars_max: usize) -> Ran {
         let began = Instant::now();
+        setting.journal.tool_started(&self.tool.definition().name, self.index);
         let call = Invocation { name: &self.name, arguments: &self.arguments };
         let patience = self.tool.timeout().min(call_timeout);
         let answer = timeout_at(setting.wrap_up_at, timeout(patience, self.tool.call(call))).await;

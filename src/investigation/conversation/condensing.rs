@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Conversation, Stop, fitting, text_of};
 use crate::investigation::journal::{Asked, Turn};
 use crate::investigation::prompts;
-use crate::llm::{AssistantMessage, ChatRequest, Message, ToolChoice};
+use crate::llm::{AssistantMessage, ChatRequest, Message, TextForm, ToolChoice};
 
 /// How often one phase is condensed at most.
 const CONDENSATIONS_MAX: u32 = 3;
@@ -58,6 +58,7 @@ impl Conversation<'_> {
             tools: &[],
             tool_choice: ToolChoice::Auto,
             output_tokens_max: Some(SUMMARY_TOKENS_MAX),
+            form: TextForm::Free,
         };
         let (provider, model) = (setting.llm.provider(), setting.llm.model());
         let chars = messages.iter().map(|message| text_of(message).chars().count()).sum();

@@ -2,7 +2,7 @@
 //! reports, results asked for again give way first, then the largest are shortened fairly. The task is never dropped. Pure.
 
 use super::text_of;
-use crate::llm::{Message, ToolDefinition};
+use crate::llm::{AnswerSchema, Message, ToolDefinition};
 use crate::redaction::injection::Fence;
 
 /// Share of the window a request and its answer may fill, per cent.
@@ -87,6 +87,10 @@ pub(super) fn size_of_messages(messages: &[Message]) -> usize {
 pub(super) fn size_of_tools(tools: &[ToolDefinition]) -> usize {
     let size = |tool: &ToolDefinition| tool.name.len() + tool.description.len() + tool.parameters.to_string().len();
     tools.iter().map(|tool| size(tool) + AROUND).sum()
+}
+
+pub(super) fn size_of_schema(answer: &AnswerSchema) -> usize {
+    answer.schema.to_string().len() + AROUND
 }
 
 /// Least share of the room at which a shortened result is still worth reading, in characters.

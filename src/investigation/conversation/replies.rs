@@ -73,6 +73,9 @@ impl Conversation<'_> {
         if answer.is_err()
             && let Some(call) = self.imitated(&message.text)
         {
+            if self.spent.turns == 1 {
+                self.setting.llm.let_text_be_free();
+            }
             // Replayed as the call it was meant to be, which shows the model how one is made.
             let calls = vec![call];
             let message = AssistantMessage { text: String::new(), tool_calls: calls.clone(), ..message };
@@ -167,6 +170,7 @@ impl Conversation<'_> {
             return Err(Stop::Unreadable(problem.to_owned()));
         }
         self.spent.format_corrections += 1;
+        self.in_json = self.setting.corrects_in_json();
         self.push(Message::User(feedback));
         Ok(())
     }

@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use super::{Course, Model};
 use crate::domain::{
     AlternativeWorkflow, Disposition, Engine, Evidence, Investigation, ReviewReason, RootCause, SelectedWorkflow,
+    ValidationAttempt,
 };
-use crate::investigation::answer::{AlternativeChoice, RcaAnswer};
+use crate::investigation::answer::{AlternativeChoice, RcaAnswer, StatedAttempt};
 use crate::investigation::binding::bound;
 use crate::investigation::confidence::{self, Support};
 use crate::investigation::decision::{Decision, Facts, WorkflowFacts, decide};
@@ -34,6 +35,7 @@ impl Model<'_> {
         warnings.extend(self.notices(&course, &verified, support.analyser, &decision));
         let confidence = two_decimals(model_confidence.unwrap_or_default().max(decision.confidence_min));
         let selected = self.selected(&course, &decision, confidence);
+        let attempts = attempts(&mut course, selected.is_some());
         let basis = confidence::basis(support, model_confidence);
         let spent = self.journal.spent();
         Investigation {
@@ -47,7 +49,7 @@ impl Model<'_> {
             review: decision.review,
             actionable: decision.actionable,
             warnings,
-            validation_attempts: course.attempts,
+            validation_attempts: attempts,
             engine: Engine::Model {
                 model: self.setting.llm.model().to_owned(),
                 turns: spent.turns,
@@ -204,6 +206,7 @@ impl Model<'_> {
             contributing_factors: factors,
             target: course.target().cloned(),
             causal_chain: rca.causal_chain.clone(),
+            due_diligence: rca.due_diligence.clone(),
             evidence,
         }
     }
@@ -240,4 +243,21 @@ fn alternative(one: &AlternativeChoice) -> AlternativeWorkflow {
         confidence: one.confidence,
         rationale: one.rationale.clone(),
     }
+}
+
+/// The validations that were made. Where none was and nothing is selected, those the model tells of (decision 15).
+fn attempts(course: &mut Course, is_selected: bool) -> Vec<ValidationAttempt> {
+    let own = std::mem::take(&mut course.attempts);
+    if is_selected || !own.is_empty() {
+        return own;
+    }
+    let told = course.selection.as_ref().map(|selection| selection.stated.attempts.as_slice()).unwrap_or_default();
+    let attempt = |(number, told): (u32, &StatedAttempt)| ValidationAttempt {
+        attempt: number,
+        workflow_id: told.workflow_id.clone(),
+        is_valid: told.is_valid,
+        errors: told.errors.clone(),
+        timestamp: told.timestamp.unwrap_or_else(Timestamp::now),
+    };
+    (1..).zip(told).map(attempt).collect()
 }

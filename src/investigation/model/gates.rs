@@ -2,6 +2,7 @@
 //! budget of corrections; the service's own read of the target decides.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{Course, Model};
 use crate::audit::Payload;
@@ -84,8 +85,9 @@ impl Model<'_> {
             return challenge;
         }
         let target = self.reference(&claim);
+        let began = Instant::now();
         let looked = self.context.enrich(&target).await;
-        self.note_enrichment(&target, &looked).await;
+        self.note_enrichment(&target, &looked, began.elapsed()).await;
         match looked {
             Ok(enrichment) => {
                 course.enrichment = Some(enrichment);
@@ -154,7 +156,12 @@ impl Model<'_> {
         }
     }
 
-    async fn note_enrichment(&self, target: &ResourceRef, looked: &Result<Arc<Enrichment>, EnrichmentError>) {
+    async fn note_enrichment(
+        &self,
+        target: &ResourceRef,
+        looked: &Result<Arc<Enrichment>, EnrichmentError>,
+        took: Duration,
+    ) {
         let (payload, outcome) = match looked {
             Ok(found) => (
                 Payload::EnrichmentCompleted {
@@ -176,7 +183,7 @@ impl Model<'_> {
             ),
         };
         self.journal.metrics().phase_finished(Phase::Enrichment, outcome);
-        self.journal.record(payload, None).await;
+        self.journal.record(payload, Some(took)).await;
     }
 }
 

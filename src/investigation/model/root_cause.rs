@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::gates::{Gate, Gates};
 use super::{Course, Model, NoAnswer, stopped};
-use crate::domain::ResourceRef;
+use crate::domain::{ResourceRef, RootCause};
 use crate::investigation::answer::{self, RcaAnswer};
 use crate::investigation::conversation::{Conversation, Said, Stop};
+use crate::investigation::journal::Cause;
 use crate::investigation::ledger::ReadToolResult;
 use crate::investigation::{prompts, submit};
 use crate::telemetry::metrics::{Phase, PhaseOutcome};
@@ -41,6 +42,27 @@ impl Model<'_> {
         let outcome = if ended.is_ok() { PhaseOutcome::Success } else { PhaseOutcome::Error };
         self.journal.metrics().phase_finished(Phase::Rca, outcome);
         ended
+    }
+
+    /// The root cause as far as it is known before a workflow is chosen, for the audit trail.
+    pub(super) fn cause(&self, course: &Course) -> Cause {
+        let rca = &course.rca;
+        let root_cause = RootCause {
+            summary: rca.summary.clone(),
+            severity: rca.stated.severity.unwrap_or(self.incident.severity),
+            signal_name: rca.signal_name.clone(),
+            cause_class: None,
+            contributing_factors: rca.contributing_factors.clone(),
+            target: course.target().cloned(),
+            causal_chain: rca.causal_chain.clone(),
+            due_diligence: rca.due_diligence.clone(),
+            evidence: Vec::new(),
+        };
+        Cause {
+            root_cause,
+            analysis: rca.analysis.clone().unwrap_or_default(),
+            confidence: rca.stated.confidence.unwrap_or_default(),
+        }
     }
 
     /// The analyser's best related findings in one line each; none about namespaces the tools may not read.

@@ -44,6 +44,14 @@ const SUBMIT: Answering = Answering {
                     shown, and submit the answer through the submit tool.",
 };
 
+/// The next answer is asked for without tools.
+const JSON_OBJECT: Answering = Answering {
+    again: "as one JSON object and nothing else, with the members that are the arguments of",
+    after_nothing: "Your message was empty. Give your answer as one JSON object and nothing else, with the members that are \
+                    the arguments of the submit tool.",
+    ..SUBMIT
+};
+
 const TEXT: Answering = Answering {
     rca_way: "as text under headers",
     selection_way: "as text under headers",
@@ -63,7 +71,8 @@ const TEXT: Answering = Answering {
 impl From<StructuredOutput> for Answering {
     fn from(mode: StructuredOutput) -> Self {
         match mode {
-            StructuredOutput::SubmitTool => SUBMIT,
+            StructuredOutput::SubmitTool | StructuredOutput::JsonSchema => SUBMIT,
+            StructuredOutput::JsonObject => JSON_OBJECT,
             StructuredOutput::Text => TEXT,
         }
     }

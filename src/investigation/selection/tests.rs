@@ -85,7 +85,8 @@ async fn what_failed_in_the_previous_attempt_is_not_chosen_again() {
     let tried = choose_for(&finding).await.selected.unwrap();
     let mut incident = crate::analyser::testing::incident(deployment());
     let previous = recovery::tests::failed(&tried.workflow_id, &hints);
-    let recovery = crate::domain::Recovery { attempt_number: Some(1), previous_execution: Some(previous) };
+    let recovery =
+        crate::domain::Recovery { is_attempt: true, attempt_number: Some(1), previous_execution: Some(previous) };
     incident.recovery = Some(Box::new(recovery));
     let catalogue = DirectoryCatalogue::built_in();
     let selection = select(&catalogue, &incident, &finding, 0.9, Timestamp::UNIX_EPOCH).await;

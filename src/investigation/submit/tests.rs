@@ -58,6 +58,20 @@ fn strict_variants_are_strict_all_the_way_down() {
 }
 
 #[test]
+fn an_answer_in_writing_may_be_that_of_either_tool() {
+    let rca = answer_schema(&[rca_tool()]);
+    assert_eq!(rca.schema, strict(&rca_tool().parameters));
+    let selection = answer_schema(&[with_workflow_tool(), no_workflow_tool()]);
+    let mut problems = Vec::new();
+    strict_problems(&selection.schema, "", &mut problems);
+    assert!(problems.is_empty(), "{problems:?}");
+    let property = |name: &str| &selection.schema["properties"][name];
+    assert_eq!(property("selected_workflow")["type"], json!(["object", "null"]));
+    assert_eq!(property("reasoning")["type"], json!(["string", "null"]));
+    assert!(property("investigation_outcome")["enum"].as_array().unwrap().contains(&json!("no_matching_workflow")));
+}
+
+#[test]
 fn optional_members_become_nullable_and_open_objects_pairs() {
     let schema = object(
         json!({

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::DecodeError;
-use crate::llm::chat::{AssistantMessage, ChatReply, ChatRequest, FinishReason, Message, ToolCall, ToolChoice, Usage};
+use crate::llm::chat::{
+    AssistantMessage, ChatReply, ChatRequest, FinishReason, Message, TextForm, ToolCall, ToolChoice, Usage,
+};
 
 /// Optional members of the body, so that a rejected one can be left out.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,6 +17,7 @@ pub struct Parameters {
     /// `max_completion_tokens`, or `max_tokens` for servers that know only the old name.
     pub legacy_max_tokens: bool,
     pub forced_tool_choice: bool,
+    pub response_format: bool,
 }
 
 /// The request body.
@@ -40,6 +43,9 @@ pub fn encode(model: &str, request: &ChatRequest<'_>, parameters: &Parameters) -
             }
         }
     }
+    if let Some(format) = response_format(request.form).filter(|_| parameters.response_format) {
+        body.insert("response_format".into(), format);
+    }
     if let Some(temperature) = parameters.temperature {
         body.insert("temperature".into(), temperature.into());
     }
@@ -48,6 +54,17 @@ pub fn encode(model: &str, request: &ChatRequest<'_>, parameters: &Parameters) -
         body.insert(name.into(), limit.into());
     }
     Value::Object(body)
+}
+
+fn response_format(form: TextForm<'_>) -> Option<Value> {
+    match form {
+        TextForm::Free => None,
+        TextForm::Json => Some(json!({"type": "json_object"})),
+        TextForm::Schema(answer) => {
+            let schema = json!({"name": answer.name, "schema": answer.schema, "strict": true});
+            Some(json!({"type": "json_schema", "json_schema": schema}))
+        }
+    }
 }
 
 fn message(message: &Message) -> Value {
@@ -214,6 +231,7 @@ pub fn unsupported_parameter(error_body: &str) -> Option<Unsupported> {
         return None;
     }
     [
+        ("response_format", Unsupported::ResponseFormat),
         ("max_completion_tokens", Unsupported::MaxCompletionTokens),
         ("parallel_tool_calls", Unsupported::ParallelToolCalls),
         ("tool_choice", Unsupported::ForcedToolChoice),
@@ -230,6 +248,7 @@ pub enum Unsupported {
     ParallelToolCalls,
     ForcedToolChoice,
     MaxCompletionTokens,
+    ResponseFormat,
 }
 
 impl Unsupported {
@@ -239,6 +258,7 @@ impl Unsupported {
             Self::ParallelToolCalls => "parallel_tool_calls",
             Self::ForcedToolChoice => "tool_choice",
             Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::ResponseFormat => "response_format",
         }
     }
 }

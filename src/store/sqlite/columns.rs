@@ -19,7 +19,7 @@ pub(super) fn digest(body: &[u8]) -> Vec<u8> {
     Sha256::digest(body).to_vec()
 }
 
-fn bytes(row: &SqliteRow, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) fn bytes(row: &SqliteRow, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
     row.try_get_unchecked(name).map_err(StoreError::read)
 }
 

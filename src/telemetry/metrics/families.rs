@@ -9,8 +9,8 @@ use prometheus::{
 pub(super) use self::audit::AuditFamilies;
 use super::MetricsError;
 use super::labels::{
-    AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason, EvictionReason, InvestigationStatus,
-    LlmStatus, Phase, PhaseOutcome, SessionOutcome, StoredStatus, TokenType,
+    AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason, EvictionReason, InjectionSign,
+    InvestigationStatus, LlmStatus, Phase, PhaseOutcome, RedactedIn, SessionOutcome, StoredStatus, TokenType,
 };
 
 /// `service` label of the one family that all services of the platform share.
@@ -49,6 +49,9 @@ pub(super) struct Families {
 
     pub(super) tool_calls: IntCounterVec,
     pub(super) tool_call_seconds: HistogramVec,
+
+    pub(super) redactions: IntCounterVec,
+    pub(super) injection_signs: IntCounterVec,
 
     pub(super) sessions_started: IntCounterVec,
     pub(super) sessions_completed: IntCounterVec,
@@ -160,6 +163,17 @@ impl Families {
                 TOOL_SECONDS,
             )?,
 
+            redactions: r.counters(
+                "aiagent_api_sanitizer_redactions_total",
+                "Secrets taken out of what a model sees",
+                &["where"],
+            )?,
+            injection_signs: r.counters(
+                "aiagent_api_injection_signs_total",
+                "Signs of text in data that tries to steer the model",
+                &["sign"],
+            )?,
+
             sessions_started: r.counters(
                 "aiagent_sessions_started_total",
                 "Sessions whose investigation started",
@@ -259,6 +273,12 @@ impl Families {
             for outcome in PhaseOutcome::ALL {
                 self.investigation_phases.with_label_values(&[phase.as_str(), outcome.as_str()]);
             }
+        }
+        for place in RedactedIn::ALL {
+            self.redactions.with_label_values(&[place.as_str()]);
+        }
+        for sign in InjectionSign::ALL {
+            self.injection_signs.with_label_values(&[sign.as_str()]);
         }
         for outcome in SessionOutcome::ALL {
             self.sessions_completed.with_label_values(&[outcome.as_str()]);

@@ -71,6 +71,10 @@ labels! {
     AuditEndpoint { Single = "single", Batch = "batch" }
     /// How a request with audit events ended.
     AuditWrite { Success = "success", Failure = "failure" }
+    /// A sign that somebody tries to steer the model through data.
+    InjectionSign { MarkedResult = "marked_result", PlantedWorkflow = "planted_workflow" }
+    /// Where a secret was taken out of.
+    RedactedIn { Tool = "tool", Prompt = "prompt" }
     /// What the service depends on.
     Dependency { DataStorage = "data_storage", Kubernetes = "kubernetes", Llm = "llm" }
 }

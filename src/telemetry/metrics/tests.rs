@@ -160,6 +160,14 @@ fn every_family_moves() {
         (Box::new(|m| m.audit_corrupt_records(1)), &[("audit_corrupt_records_total", 1.0)]),
         (Box::new(|m| m.audit_spool_degraded(true)), &[("audit_spool_degraded", 1.0)]),
         (
+            Box::new(|m| m.redacted(RedactedIn::Prompt, 3)),
+            &[(r#"aiagent_api_sanitizer_redactions_total{where="prompt"}"#, 3.0)],
+        ),
+        (
+            Box::new(|m| m.injection_found(InjectionSign::MarkedResult)),
+            &[(r#"aiagent_api_injection_signs_total{sign="marked_result"}"#, 1.0)],
+        ),
+        (
             Box::new(|m| m.dependency_up(Dependency::Kubernetes, true)),
             &[(r#"aiagent_api_dependency_up{dependency="kubernetes"}"#, 1.0)],
         ),

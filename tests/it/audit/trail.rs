@@ -29,7 +29,10 @@ pub(super) fn quick() -> AuditConfig {
         sink: AuditSink::DataStorage,
         linger: millis(5),
         poll_interval: millis(50),
-        confirm: ConfirmConfig { ambiguity_wait: millis(100), accepted_waits: [60, 80, 100].map(millis).to_vec() },
+        confirm: ConfirmConfig {
+            ambiguity_wait: millis(100),
+            accepted_waits: Some([60, 80, 100].map(millis).to_vec()),
+        },
         backoff: BackoffConfig { base: millis(10), ceiling: millis(80), forbidden: millis(20) },
         suspect: SuspectConfig { failures: 4, after: millis(50), retry: millis(300) },
         spool: SpoolConfig { reopen_interval: millis(50), ..SpoolConfig::default() },

@@ -8,7 +8,7 @@ use holmesgpt_api::domain::{
 use holmesgpt_api::investigation::answer::{self, Choice};
 use holmesgpt_api::investigation::submit::SubmitTool;
 use holmesgpt_api::llm::codec::openai_chat::{self, Parameters};
-use holmesgpt_api::llm::{ChatRequest, Message, ToolChoice};
+use holmesgpt_api::llm::{ChatRequest, Message, TextForm, ToolChoice};
 use holmesgpt_api::redaction::Redactor;
 use holmesgpt_api::redaction::injection::Fence;
 use holmesgpt_api::tools::reduce::{reduce, whole};
@@ -66,8 +66,13 @@ fn decoded(random: &mut Random, phase: Phase, ids: &Ids) -> Vec<String> {
                 .into_iter()
                 .chain(results)
                 .collect();
-        let request =
-            ChatRequest { messages: &messages, tools: &[], tool_choice: ToolChoice::Auto, output_tokens_max: None };
+        let request = ChatRequest {
+            messages: &messages,
+            tools: &[],
+            tool_choice: ToolChoice::Auto,
+            output_tokens_max: None,
+            form: TextForm::Free,
+        };
         let sent = openai_chat::encode("m", &request, &Parameters::default());
         wrong.extend(super::provider::malformed(&sent));
     }
@@ -273,6 +278,7 @@ fn investigation(random: &mut Random) -> Investigation {
             cause_class: None,
             contributing_factors: list(random),
             causal_chain: list(random),
+            due_diligence: Default::default(),
             evidence: vec![Evidence::field(text(random), target.clone(), text(random), text(random))],
             target: random.one_in(2).then_some(target),
         },

@@ -24,7 +24,7 @@ expect: {verdict: failed}
 ";
 
 /// Polls: nothing tells when the other side has noticed.
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < super::PATIENCE, "{what}: it does not come to that");

@@ -8,7 +8,7 @@ use crate::redaction::injection;
 const TEXT_CHARS_MAX: usize = 40_000;
 
 /// Without characters that show nothing (controls, directions, escapes of terminals), of bounded length.
-pub(super) fn readable(text: &str) -> String {
+pub(in crate::api) fn readable(text: &str) -> String {
     let mut text = injection::clean(text).into_owned();
     if let Some((end, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
         text.truncate(end);

@@ -29,6 +29,7 @@ fn investigation() -> Investigation {
             evidence: vec![Evidence::field("the kernel killed it", target.clone(), "status.reason", "OOMKilled")],
             target: Some(target),
             causal_chain: vec!["limit below need".into(), "killed".into()],
+            due_diligence: Default::default(),
         },
         selected_workflow: Some(SelectedWorkflow {
             workflow_id: "0f6a5a0c".into(),
@@ -104,6 +105,7 @@ fn presence() {
             contributing_factors: vec![],
             target: Some(ResourceRef::cluster_scoped("Node", "worker-3").with_api_version("v1")),
             causal_chain: vec![],
+            due_diligence: Default::default(),
             evidence: vec![],
         };
     });

@@ -278,7 +278,8 @@ fn requests_for_review() {
         (json!(true), json!("I am tired"), Some(ReviewRequest { reason: None })),
         (json!(true), json!(null), Some(ReviewRequest { reason: None })),
         (json!(false), json!("low_confidence"), None),
-        (json!(null), json!("low_confidence"), None),
+        (json!(null), json!("low_confidence"), Some(ReviewRequest { reason: Some(ReviewReason::LowConfidence) })),
+        (json!(null), json!("the image is old"), None),
         (json!("perhaps"), json!(null), None),
     ] {
         let mut answer = rca_answer();
@@ -286,6 +287,38 @@ fn requests_for_review() {
         answer["human_review_reason"] = reason;
         assert_eq!(rca(answer.clone()).stated.review, expected, "{answer}");
     }
+}
+
+#[test]
+fn free_text_beside_the_flag_is_searched_for_its_meaning() {
+    use ReviewReason as R;
+    for (text, expected) in [
+        ("workflow not found in the catalogue", Some(R::WorkflowNotFound)),
+        ("No matching workflow, image or parameter", Some(R::NoMatchingWorkflows)),
+        ("digest mismatch", Some(R::ImageMismatch)),
+        ("the parameter failed its validation", Some(R::ParameterValidationFailed)),
+        ("my confidence is low", Some(R::LowConfidence)),
+        ("could not parse it", Some(R::LlmParsingError)),
+        ("not found", None),
+    ] {
+        let mut answer = rca_answer();
+        answer["needs_human_review"] = json!(true);
+        answer["human_review_reason"] = json!(text);
+        assert_eq!(rca(answer).stated.review, Some(ReviewRequest { reason: expected }), "{text}");
+    }
+}
+
+#[test]
+fn a_history_of_validations_is_read_leniently_and_its_end_kept() {
+    let mut answer = rca_answer();
+    answer["validation_attempts_history"] = json!([
+        {"attempt": 1, "is_valid": true}, "nonsense", {"workflow_id": "w", "is_valid": "no", "errors": "one"},
+        {"workflow_id": null, "errors": null, "timestamp": "2026-04-12T09:00:00Z"},
+    ]);
+    let attempts = rca(answer).stated.attempts;
+    assert_eq!(attempts.len(), 2, "{attempts:?}");
+    assert_eq!((attempts[0].workflow_id.as_deref(), attempts[0].errors.len()), (Some("w"), 1));
+    assert!(attempts.iter().all(|attempt| !attempt.is_valid) && attempts[1].timestamp.is_some());
 }
 
 #[test]

@@ -1,10 +1,16 @@
 use serde_json::json;
 
 use super::*;
-use crate::llm::ToolDefinition;
+use crate::llm::{AnswerSchema, ToolDefinition};
 
 fn parameters() -> Parameters {
-    Parameters { temperature: None, parallel_tool_calls: true, legacy_max_tokens: false, forced_tool_choice: true }
+    Parameters {
+        temperature: None,
+        parallel_tool_calls: true,
+        legacy_max_tokens: false,
+        forced_tool_choice: true,
+        response_format: true,
+    }
 }
 
 #[test]
@@ -28,17 +34,42 @@ fn a_conversation_with_parallel_results_encodes_in_order() {
         tools: &tools,
         tool_choice: ToolChoice::Named("x".into()),
         output_tokens_max: Some(900),
+        form: TextForm::Free,
     };
     insta::assert_json_snapshot!(encode("gpt-4o", &request, &parameters()));
 }
 
 #[test]
 fn optional_members_stay_out_unless_asked_for() {
-    let request = ChatRequest { messages: &[], tools: &[], tool_choice: ToolChoice::Required, output_tokens_max: None };
+    let request = ChatRequest {
+        messages: &[],
+        tools: &[],
+        tool_choice: ToolChoice::Required,
+        output_tokens_max: None,
+        form: TextForm::Free,
+    };
     assert_eq!(encode("m", &request, &Parameters::default()), json!({"model": "m", "messages": []}));
     let legacy = Parameters { legacy_max_tokens: true, temperature: Some(0.0), ..Parameters::default() };
     let body = encode("m", &ChatRequest { output_tokens_max: Some(5), ..request }, &legacy);
     assert_eq!((&body["max_tokens"], &body["temperature"]), (&json!(5), &json!(0.0)));
+}
+
+#[test]
+fn a_form_is_asked_for_until_it_is_refused() {
+    let answer = AnswerSchema { name: "answer", schema: json!({"type": "object"}) };
+    let format = |form: TextForm<'_>, parameters: &Parameters| {
+        let request =
+            ChatRequest { messages: &[], tools: &[], tool_choice: ToolChoice::Auto, output_tokens_max: None, form };
+        encode("m", &request, parameters).get("response_format").cloned()
+    };
+    let schema = json!({"type": "json_schema", "json_schema":
+        {"name": "answer", "schema": {"type": "object"}, "strict": true}});
+    assert_eq!(format(TextForm::Schema(&answer), &parameters()), Some(schema));
+    assert_eq!(format(TextForm::Json, &parameters()), Some(json!({"type": "json_object"})));
+    assert_eq!(format(TextForm::Free, &parameters()), None);
+    assert_eq!(format(TextForm::Json, &Parameters { response_format: false, ..parameters() }), None);
+    let refused = "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model";
+    assert_eq!(unsupported_parameter(refused), Some(Unsupported::ResponseFormat));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a session looks like from outside (http-api §1.7, §1.8, §4.1): pure functions of its record.
+//! What a session looks like from outside (http-api §1.7, §1.8, §4.1): pure functions of its record. And who may see it.
 
 use std::convert::Infallible;
 
@@ -7,18 +7,25 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use jiff::Timestamp;
 use serde::Serialize;
+use subtle::ConstantTimeEq as _;
+use tracing::warn;
 use utoipa::ToSchema;
 
-use super::response::{IncidentResponse, SeverityVocabulary};
+use super::AppState;
+use super::incident::{IncidentResponse, SeverityVocabulary};
+use super::problem::Problem;
+use crate::auth::{Caller, SessionOwnership};
 use crate::domain::RequestShape;
-use crate::sessions::{SessionRecord, SessionState};
+use crate::sessions::{SessionKind, SessionRecord, SessionState};
+use crate::telemetry::metrics::DenialReason;
 
 /// Longest error text of a session (http-api §1.7).
 const ERROR_CHARS_MAX: usize = 512;
 const CANCELLED: &str = "Investigation cancelled";
+pub(super) const RESULT_MISSING: &str = "internal: the result is missing";
 
 /// The session id of a path: any text. What cannot be one is an unknown session, never a bad request.
-pub(in crate::api) struct SessionPath(pub(super) String);
+pub(super) struct SessionPath(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for SessionPath {
     type Rejection = Infallible;
@@ -29,9 +36,38 @@ impl<S: Send + Sync> FromRequestParts<S> for SessionPath {
     }
 }
 
+/// Whose sessions an endpoint shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visible {
+    /// To every caller, unless `auth.session_ownership` says otherwise (http-api §3.3).
+    AsConfigured,
+    /// Only to the caller that created it, always (http-api §8.5).
+    ToItsCreator,
+}
+
+/// The session with this id, of this kind, as far as the caller may see it. One that may not be seen does not exist.
+pub(super) async fn find(
+    state: &AppState,
+    caller: &Caller,
+    id: &str,
+    kind: SessionKind,
+    visible: Visible,
+) -> Result<SessionRecord, Problem> {
+    let record = state.sessions.get(id).await?.filter(|record| record.kind == kind);
+    let record = record.ok_or_else(|| Problem::no_session(id))?;
+    let is_bound = visible == Visible::ToItsCreator || state.ownership == SessionOwnership::Enforce;
+    let is_creator = bool::from(record.caller.as_bytes().ct_eq(caller.user.as_bytes()));
+    if is_bound && !is_creator {
+        state.metrics.authorization_denied(DenialReason::SessionNotFound);
+        warn!(event = "session_access_denied", session_id = id, "a session of another caller was asked for");
+        return Err(Problem::no_session(id));
+    }
+    Ok(record)
+}
+
 /// State of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(in crate::api) struct SessionStatus {
+pub(super) struct SessionStatus {
     session_id: String,
     /// `pending`, `investigating`, `completed`, `failed`; `cancelled` only for successor clients.
     status: &'static str,
@@ -71,7 +107,7 @@ fn shown(state: SessionState, shape: RequestShape) -> SessionState {
     }
 }
 
-fn error_text(record: &SessionRecord) -> String {
+pub(super) fn error_text(record: &SessionRecord) -> String {
     if record.state == SessionState::Cancelled {
         return CANCELLED.to_owned();
     }
@@ -81,24 +117,40 @@ fn error_text(record: &SessionRecord) -> String {
 
 /// Answer to a request for the result.
 #[derive(Debug, PartialEq)]
-pub(super) enum Outcome {
-    Result(Box<IncidentResponse>),
+pub(super) enum Outcome<T> {
+    Result(Box<T>),
     /// Still in this state.
     NotCompleted(&'static str),
     /// Failed with this error, for clients that know no result of a failed session.
     Failed(String),
 }
 
-pub(super) fn outcome(record: &SessionRecord, severities: SeverityVocabulary) -> Outcome {
+impl<T> Outcome<T> {
+    /// # Errors
+    /// 409 without a result.
+    pub(super) fn result(self, id: &str) -> Result<T, Problem> {
+        match self {
+            Self::Result(response) => Ok(*response),
+            Self::NotCompleted(status) => Err(Problem::session_not_completed(id, status)),
+            Self::Failed(error) => Err(Problem::session_failed(id, &error)),
+        }
+    }
+
+    /// No result yet, in the words of the client.
+    pub(super) fn not_completed(record: &SessionRecord) -> Self {
+        Self::NotCompleted(shown(record.state, record.shape).as_str())
+    }
+}
+
+/// The result of an incident's session.
+pub(super) fn outcome(record: &SessionRecord, severities: SeverityVocabulary) -> Outcome<IncidentResponse> {
     let ended = record.completed_at.unwrap_or(record.created_at);
     let stand_in = |error: &str| IncidentResponse::of_failure(&record.incident_id, error, ended);
     let result = match (record.state, &record.result) {
-        (SessionState::Pending | SessionState::Investigating, _) => {
-            return Outcome::NotCompleted(shown(record.state, record.shape).as_str());
-        }
+        (SessionState::Pending | SessionState::Investigating, _) => return Outcome::not_completed(record),
         (SessionState::Completed, Some(result)) => IncidentResponse::render_with(result, record.shape, severities),
         // Sessions store the result together with the state, so this is a fault of ours.
-        (SessionState::Completed, None) => stand_in("internal: the result is missing"),
+        (SessionState::Completed, None) => stand_in(RESULT_MISSING),
         (SessionState::Failed, _) if is_successor(record.shape) => stand_in(&error_text(record)),
         (SessionState::Failed, _) => return Outcome::Failed(error_text(record)),
         (SessionState::Cancelled, _) => IncidentResponse::of_cancellation(&record.incident_id, record.shape, ended),
@@ -127,11 +179,13 @@ mod tests {
     fn record(state: SessionState, shape: RequestShape) -> SessionRecord {
         SessionRecord {
             id: SessionId::parse(ID).unwrap(),
+            kind: SessionKind::Incident,
             state,
             created_at: "2026-04-12T09:14:06.120334Z".parse().unwrap(),
             completed_at: state.is_terminal().then(|| "2026-04-12T09:16:40Z".parse().unwrap()),
             error: Some("llm_unavailable: provider did not answer\nTraceback".to_owned()),
             progress: Some("workflow selection"),
+            standing: Default::default(),
             shape,
             incident_id: "aia-1".to_owned(),
             caller: "alice".to_owned(),
