@@ -49,7 +49,7 @@ use self::edge::RequestedPath;
 pub use self::fields::{FieldError, Step};
 pub use self::mode::Form;
 pub use self::openapi::document as openapi;
-pub use self::operations::{ConfigSummary, LlmSummary};
+pub use self::operations::{ConfigSummary, LlmSummary, public_address};
 use self::problem::Problem;
 pub use self::readiness::{Phase, Readiness};
 pub use self::server::{ServeConfig, ServerHandle, serve};

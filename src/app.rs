@@ -24,16 +24,20 @@ pub use signals::Signals;
 pub use state_dir::location;
 
 use crate::analyser::{Analyser, GatherLimits};
-use crate::api::{AppState, ConfigSummary, LlmSummary, Readiness, ServeConfig, ServerHandle, router, serve};
-use crate::audit::{AuditSink, AuditTrail, SecurityAudit};
+use crate::api::{
+    AppState, ConfigSummary, LlmSummary, Readiness, ServeConfig, ServerHandle, public_address, router, serve,
+};
+use crate::audit::{AuditTrail, SecurityAudit};
 use crate::auth::Authenticator;
-use crate::catalogue::{Catalogue, CatalogueError, DirectoryCatalogue};
+use crate::catalogue::{
+    Catalogue, CatalogueError, DirectoryCatalogue, RemoteCatalogue, ResourceCatalogue, ResourceTimes,
+};
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
 use crate::cluster::live::{LiveCluster, LiveConfig};
 use crate::cluster::{Cluster, ConfinedCluster};
-use crate::config::{CatalogueConfig, ClusterConfig, ClusterSource, Config, ShutdownConfig};
+use crate::config::{CatalogueConfig, CatalogueSource, ClusterConfig, ClusterSource, Config, ShutdownConfig};
 use crate::datastorage::DataStorage;
-use crate::enrichment::Enricher;
+use crate::enrichment::{Enricher, EnrichmentConfig, HistorySource, RemoteHistory};
 use crate::investigation::{Investigator, InvestigatorParts};
 use crate::llm::Llm;
 use crate::sessions::{Sessions, SessionsParts};
@@ -52,6 +56,9 @@ const KINDS_MISS_INTERVAL: Duration = Duration::from_secs(10);
 pub struct Core {
     pub sessions: Sessions,
     pub cluster: Arc<dyn Cluster>,
+    pub catalogue: Arc<dyn Catalogue>,
+    /// Where the catalogue, the history or the audit needs it, or the configuration names it.
+    pub data_storage: Option<DataStorage>,
     /// The model, where one is configured and may answer.
     pub llm: Option<Arc<Llm>>,
     pub store: Store,
@@ -67,14 +74,13 @@ impl Core {
     pub async fn build(config: &Config, location: &StoreLocation) -> Result<Self, AppError> {
         let metrics = Metrics::build()?;
         let cluster = open_cluster(&config.cluster).await?;
-        let catalogue = open_catalogue(&config.catalogue).await?;
+        let data_storage = open_data_storage(config, &metrics).await?;
+        let catalogue = open_catalogue(&config.catalogue, &cluster, data_storage.as_ref()).await?;
         let llm = config.model().map(Llm::build).transpose()?.map(Arc::new);
-        let delivers = config.audit.sink == AuditSink::DataStorage;
-        let datastorage = delivers.then(|| DataStorage::build(&config.data_storage, metrics.clone())).transpose()?;
         let store = Store::open(location, Access::Serve).await?;
         let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
-        if let Some(datastorage) = datastorage {
-            audit.deliver_to(datastorage);
+        if let Some(client) = &data_storage {
+            audit.deliver_to(client.clone());
         }
         let investigator = Investigator::new(InvestigatorParts {
             config: config.investigation.clone(),
@@ -83,8 +89,8 @@ impl Core {
             injection: config.injection,
             cluster: Arc::clone(&cluster),
             analyser: Analyser::new(GatherLimits::default()),
-            enricher: Enricher::default(),
-            catalogue,
+            enricher: Enricher::new(EnrichmentConfig::default(), history(data_storage.as_ref())),
+            catalogue: Arc::clone(&catalogue),
             llm: llm.clone(),
             tools: read_tools(config, &cluster)?,
             audit: audit.clone(),
@@ -99,7 +105,7 @@ impl Core {
             work: investigator.into(),
         };
         let sessions = Sessions::open(parts).await?;
-        Ok(Self { sessions, cluster, llm, store, audit, metrics })
+        Ok(Self { sessions, cluster, catalogue, data_storage, llm, store, audit, metrics })
     }
 }
 
@@ -145,18 +151,51 @@ async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppErr
     }
 }
 
-/// The catalogue the configuration names. What is wrong with single files is logged.
-async fn open_catalogue(config: &CatalogueConfig) -> Result<Arc<dyn Catalogue>, AppError> {
-    let config = config.clone();
-    let opened = tokio::task::spawn_blocking(move || catalogue(&config)).await;
-    let catalogue = opened.map_err(|_| AppError::Panicked("reading the catalogue"))??;
-    for problem in catalogue.problems() {
-        tracing::warn!(event = "catalogue_problem", problem = %problem, "odd or broken workflow file");
+/// The client of `DataStorage`, where one is used.
+async fn open_data_storage(config: &Config, metrics: &Metrics) -> Result<Option<DataStorage>, AppError> {
+    for notice in config.notices() {
+        tracing::warn!(event = "config_notice", notice, "about the configuration");
     }
-    Ok(Arc::new(catalogue))
+    let Some(section) = config.data_storage() else { return Ok(None) };
+    let metrics = metrics.clone();
+    let built = tokio::task::spawn_blocking(move || DataStorage::build(&section, metrics)).await;
+    Ok(Some(built.map_err(|_| AppError::Panicked("reading certificates"))??))
 }
 
-/// Reads the catalogue the configuration names; blocks on files.
+fn history(data_storage: Option<&DataStorage>) -> Option<Arc<dyn HistorySource>> {
+    data_storage.map(|client| Arc::new(RemoteHistory::new(client.clone())) as Arc<dyn HistorySource>)
+}
+
+/// The catalogue the configuration names. What is wrong with single files is logged.
+async fn open_catalogue(
+    config: &CatalogueConfig,
+    cluster: &Arc<dyn Cluster>,
+    data_storage: Option<&DataStorage>,
+) -> Result<Arc<dyn Catalogue>, AppError> {
+    match (config.source(), data_storage) {
+        (CatalogueSource::DataStorage, Some(client)) => {
+            Ok(Arc::new(RemoteCatalogue::new(client.clone(), config.refresh())))
+        }
+        (CatalogueSource::DataStorage, None) => {
+            Err(AppError::Configuration("catalogue.source is `datastorage` but there is no DataStorage".to_owned()))
+        }
+        (CatalogueSource::CustomResources, _) => {
+            let times = ResourceTimes::refreshing(config.refresh());
+            Ok(Arc::new(ResourceCatalogue::new(Arc::clone(cluster), config.namespace.clone(), times)))
+        }
+        (CatalogueSource::Directory, _) => {
+            let config = config.clone();
+            let opened = tokio::task::spawn_blocking(move || catalogue(&config)).await;
+            let catalogue = opened.map_err(|_| AppError::Panicked("reading the catalogue"))??;
+            for problem in catalogue.problems() {
+                tracing::warn!(event = "catalogue_problem", problem = %problem, "odd or broken workflow file");
+            }
+            Ok(Arc::new(catalogue))
+        }
+    }
+}
+
+/// Reads the catalogue of files the configuration names; blocks on them.
 ///
 /// # Errors
 /// When the directory cannot be read or holds no workflow.
@@ -211,7 +250,8 @@ impl App {
         let stop_serving = CancellationToken::new();
         let server = serve(listener, router(state), ServeConfig::from(&config.server), stop_serving.clone())?;
         let stop_watching = CancellationToken::new();
-        watch::spawn(&core, &readiness, config.cluster.source, &stop_watching);
+        readiness.tell_catalogue(config.catalogue.source().as_str(), Arc::clone(&core.catalogue));
+        watch::spawn(&core, &readiness, &config, &stop_watching);
         readiness.started();
         info!(
             event = "service_started",
@@ -243,7 +283,8 @@ fn dependencies(config: &Config) -> Vec<Dependency> {
         ClusterSource::Bundle => None,
     };
     let model = config.model().map(|_| Dependency::Llm);
-    cluster.into_iter().chain(model).collect()
+    let data_storage = config.data_storage().map(|_| Dependency::DataStorage);
+    data_storage.into_iter().chain(cluster).chain(model).collect()
 }
 
 fn summary(config: &Config) -> ConfigSummary {
@@ -256,7 +297,8 @@ fn summary(config: &Config) -> ConfigSummary {
         ),
         engine: Some(config.investigation.engine.as_str().to_owned()),
         cluster_source: Some(config.cluster.source.as_str().to_owned()),
-        catalogue_source: Some(config.catalogue.source.as_str().to_owned()),
+        catalogue_source: Some(config.catalogue.source().as_str().to_owned()),
+        data_storage: config.data_storage().and_then(|section| public_address(&section.url)),
         ..ConfigSummary::default()
     }
 }

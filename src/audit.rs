@@ -112,13 +112,6 @@ impl AuditTrail {
     /// # Errors
     /// [`AuditError::Store`] when what an earlier process left cannot be read.
     pub async fn open(config: &AuditConfig, store: Store, metrics: Metrics) -> Result<Self, AuditError> {
-        for notice in config.notices() {
-            tracing::warn!(
-                event = "config_keys_ignored",
-                notice,
-                "a key of the audit section does not do what it says"
-            );
-        }
         metrics.declare_audit_events(config.schema_profile.event_types());
         let clock = EventClock::after(store.newest_event_timestamp().await?);
         let sink = match config.sink {

@@ -1,35 +1,68 @@
 //! Remediation workflows: what exists, what fits an incident, what its parameters must look like (workflow-files).
 
 mod built_in;
+mod collection;
 mod definition;
 mod directory;
 mod lint;
 mod matching;
 pub mod parameters;
+mod remote;
+mod resources;
+mod signal;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use directory::{DirectoryCatalogue, Problem};
+pub use collection::Problem;
+pub use directory::DirectoryCatalogue;
 pub use parameters::Parameter;
+pub use remote::RemoteCatalogue;
+pub use resources::{ResourceCatalogue, ResourceTimes};
 
-use crate::domain::{Incident, ResourceRef};
+use crate::domain::{Incident, ResourceRef, Severity};
 
-/// The port through which workflows are found. Sources: a directory of YAML (or the compiled-in default set); later
-/// the DataStorage API and Kubernetes custom resources.
+/// The port through which workflows are found. Sources: a directory of YAML (or the compiled-in default set), the
+/// DataStorage API, Kubernetes custom resources.
 #[async_trait]
 pub trait Catalogue: Send + Sync + std::fmt::Debug {
-    /// Every workflow of the action type, split into those that fit (best first) and those that do not, with reasons.
-    async fn candidates(&self, action_type: &str, context: &MatchContext) -> Result<Candidates, CatalogueError>;
-
     /// Action types that have at least one workflow fitting the context, by name.
     async fn action_types(&self, context: &MatchContext) -> Result<Vec<ActionType>, CatalogueError>;
 
-    /// A workflow by id or metadata name, whether it fits or not.
-    async fn workflow(&self, id_or_name: &str) -> Result<Workflow, CatalogueError>;
+    /// Workflows of the action type that fit, best first, as far as a list tells.
+    async fn listed(&self, action_type: &str, context: &MatchContext) -> Result<Vec<Listed>, CatalogueError>;
+
+    /// Workflows of the action type with all that a choice needs, split into those that fit (best first) and those that are
+    /// known not to, with reasons. A source that hides what does not fit leaves it out, and one that tells workflows one by
+    /// one tells only the best.
+    async fn candidates(&self, action_type: &str, context: &MatchContext) -> Result<Candidates, CatalogueError>;
+
+    /// A workflow by id, or by metadata name where the source knows names. A source that hides what does not fit says
+    /// [`CatalogueError::NotFound`].
+    async fn workflow(&self, id_or_name: &str, context: &MatchContext) -> Result<Found, CatalogueError>;
+
+    /// The same for an id that was not found: tells what is hidden from what does not exist (investigation §6.1 rule 2). For
+    /// validation only, never for what a model may look at.
+    async fn withheld(&self, id: &str, _context: &MatchContext) -> Result<Found, CatalogueError> {
+        Err(CatalogueError::NotFound(id.to_owned()))
+    }
+
+    /// Where the source is asked with other values than the incident's, one sentence each; for the model and the log.
+    fn substitutions(&self, _context: &MatchContext) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Reads again a copy that is due to be; for sources that keep one.
+    async fn refresh(&self) {}
+
+    /// How old what it knows is, where that can change.
+    fn age(&self) -> Option<Duration> {
+        None
+    }
 
     /// What this is, for reports: `built-in catalogue`, `directory ./workflows`.
     fn description(&self) -> String;
@@ -48,10 +81,15 @@ pub struct MatchContext {
     /// Infrastructure labels that were detected for certain, `true`/`false` or a name. Never excludes: a workflow that
     /// requires another value is ranked last.
     pub detected_labels: BTreeMap<String, String>,
+    /// What the root-cause phase established; stands in for a severity of the incident that says nothing.
+    pub established_severity: Option<Severity>,
+    /// Correlates what a remote source records about the questions. Filters nothing.
+    pub remediation_id: Option<String>,
 }
 
 impl MatchContext {
     pub fn new(incident: &Incident, component: Option<ResourceRef>) -> Self {
+        let remediation_id = Some(incident.remediation_id.clone()).filter(|id| !id.trim().is_empty());
         Self {
             severity: incident.severity.to_string(),
             environment: incident.environment.clone(),
@@ -59,7 +97,15 @@ impl MatchContext {
             component,
             custom_labels: incident.custom_labels.clone(),
             detected_labels: BTreeMap::new(),
+            established_severity: None,
+            remediation_id,
         }
+    }
+
+    #[must_use]
+    pub fn with_established_severity(mut self, severity: Option<Severity>) -> Self {
+        self.established_severity = severity;
+        self
     }
 
     #[must_use]
@@ -130,6 +176,29 @@ pub struct Execution {
     pub engine_config: Option<Value>,
 }
 
+/// A workflow as a list tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    pub id: String,
+    pub name: String,
+    pub version: String,
+    pub description: Description,
+    /// `tekton`, `job` or `ansible`; empty where the list does not tell.
+    pub engine: String,
+    /// `None` where only the workflow itself tells them.
+    pub parameters: Option<Vec<Parameter>>,
+    /// Why it is ranked last, if it is.
+    pub remarks: Vec<String>,
+}
+
+/// A workflow that exists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    pub workflow: Workflow,
+    /// Why it does not fit the context; empty when it does.
+    pub misfits: Vec<String>,
+}
+
 /// Outcome of matching one action type.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Candidates {
@@ -151,8 +220,10 @@ pub struct Excluded {
 /// Why the catalogue could not answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CatalogueError {
+    /// Unknown, hidden because it does not fit, or not active.
     #[error("workflow {0:?} is not in the catalogue")]
     NotFound(String),
+    /// For people and logs: no addresses, no words of the server.
     #[error("catalogue unavailable: {0}")]
     Unavailable(String),
 }

@@ -2,6 +2,7 @@
 //!
 //! Each room owns its own section type; this module puts them together (operations §1.3, architecture §6).
 
+mod data_storage;
 mod problem;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use data_storage::TlsConfig;
 pub use problem::ConfigError;
 
 use crate::api::{CompatConfig, HttpConfig, ServerConfig};
@@ -48,7 +50,6 @@ pub struct Config {
     /// What becomes of text that looks like instructions to a model.
     pub injection: InjectionConfig,
     pub audit: AuditConfig,
-    pub data_storage: DataStorageConfig,
     /// Absent: the analyser answers.
     pub llm: Option<LlmConfig>,
     /// Whether the file says anything about the cluster; else commands may take a recorded one that lies at hand.
@@ -56,6 +57,14 @@ pub struct Config {
     pub names_cluster: bool,
     /// Optional groups of tools; an absent one is off.
     pub toolsets: ToolsetsConfig,
+    /// Absent: [`Config::data_storage`] says whether the usual one is used.
+    pub data_storage: Option<DataStorageConfig>,
+    /// Old name of `data_storage.url`.
+    pub data_storage_url: Option<String>,
+    pub tls: TlsConfig,
+    /// What was taken over from old names, one sentence each.
+    #[serde(skip)]
+    old_words: Vec<String>,
 }
 
 impl Config {
@@ -74,7 +83,9 @@ impl Config {
         let mut config = Self::parse(&text, path)?;
         config.names_cluster = names_cluster(&text);
         config.resolve_paths(path.parent().unwrap_or(Path::new("")));
-        config.check().map_err(|reason| ConfigError::Contradiction { path: path.to_owned(), reason })?;
+        let contradiction = |reason| ConfigError::Contradiction { path: path.to_owned(), reason };
+        config.settle_data_storage(|name| std::env::var(name).ok()).map_err(contradiction)?;
+        config.check().map_err(contradiction)?;
         Ok(config)
     }
 
@@ -85,6 +96,7 @@ impl Config {
             cluster,
             auth: AuthConfig { mode: AuthMode::Token, ..AuthConfig::default() },
             audit: AuditConfig { sink: AuditSink::Local, ..AuditConfig::default() },
+            catalogue: CatalogueConfig { source: Some(CatalogueSource::Directory), ..CatalogueConfig::default() },
             ..Self::default()
         }
     }
@@ -102,10 +114,12 @@ impl Config {
             &mut self.cluster.kubeconfig,
             &mut self.catalogue.directory,
             &mut self.auth.token_file,
+            &mut self.tls.ca_file,
         ];
         own.extend(self.llm.as_mut().map(|llm| &mut llm.api_key_file));
         own.extend(self.toolsets.paths_mut());
-        for path in own.into_iter().flatten() {
+        let section = self.data_storage.iter_mut().flat_map(DataStorageConfig::paths_mut);
+        for path in own.into_iter().flatten().chain(section) {
             *path = folder.join(&*path);
         }
     }
@@ -119,11 +133,12 @@ impl Config {
         self.auth.check()?;
         self.compat.check()?;
         self.audit.check()?;
-        self.data_storage.check()?;
         self.investigation.check()?;
         self.prompt.check()?;
         self.shutdown.check()?;
         self.cluster.check()?;
+        self.catalogue.check()?;
+        self.data_storage().map_or(Ok(()), |section| section.check())?;
         self.toolsets.check()?;
         let reads_metrics = self.toolsets.prometheus().is_some() || self.toolsets.alertmanager().is_some();
         if reads_metrics && !self.investigation.namespaces.is_open() {
@@ -255,24 +270,65 @@ impl ClusterSource {
 }
 
 /// `catalogue`: where workflows come from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CatalogueConfig {
-    /// `directory` (default): a folder of workflow YAML, or the compiled-in set when `directory` is absent.
-    pub source: CatalogueSource,
+    /// `datastorage` unless set, or `directory` where `directory` names one.
+    pub source: Option<CatalogueSource>,
+    /// Folder of workflow YAML for `directory`; absent = the compiled-in set.
     pub directory: Option<PathBuf>,
+    /// Where `custom_resources` are looked for; absent = all namespaces.
+    pub namespace: Option<String>,
+    /// How old what is known may be, seconds, 0 to 3600: `custom_resources` are listed again, lists of `datastorage` asked
+    /// for anew. Default 30.
+    pub refresh_seconds: u64,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+impl Default for CatalogueConfig {
+    fn default() -> Self {
+        Self { source: None, directory: None, namespace: None, refresh_seconds: 30 }
+    }
+}
+
+impl CatalogueConfig {
+    pub fn source(&self) -> CatalogueSource {
+        let named = self.directory.as_ref().map(|_| CatalogueSource::Directory);
+        self.source.or(named).unwrap_or(CatalogueSource::DataStorage)
+    }
+
+    pub fn refresh(&self) -> Duration {
+        Duration::from_secs(self.refresh_seconds)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let source = self.source().as_str();
+        if self.directory.is_some() && self.source() != CatalogueSource::Directory {
+            return Err(format!("catalogue.directory is set but catalogue.source is `{source}`"));
+        }
+        if self.namespace.is_some() && self.source() != CatalogueSource::CustomResources {
+            return Err(format!("catalogue.namespace is set but catalogue.source is `{source}`"));
+        }
+        match self.refresh_seconds {
+            0..=3_600 => Ok(()),
+            seconds => Err(format!("catalogue.refresh_seconds is {seconds}, it must be 0 to 3600")),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CatalogueSource {
-    #[default]
+    #[serde(rename = "datastorage")]
+    DataStorage,
+    CustomResources,
     Directory,
 }
 
 impl CatalogueSource {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::DataStorage => "datastorage",
+            Self::CustomResources => "custom_resources",
             Self::Directory => "directory",
         }
     }

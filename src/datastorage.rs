@@ -1,34 +1,78 @@
 //! Typed client of the `DataStorage` API, April generation (datastorage specification).
 //!
-//! One client and one connection pool for everything. A call has one owner of its retries: the audit calls here make
-//! exactly one attempt, since the shipper of the audit trail owns theirs. What a server says in an error body may quote
-//! what was sent: it is cut, never logged above debug level and never shown to callers or to a model.
+//! One client, one connection pool and one token for everything. A call has one owner of its retries: questions about
+//! workflows and history are tried again here (`question`); audit calls make exactly one attempt, since the shipper of the
+//! audit trail owns theirs. What a server says in an error body may quote what was sent: it is cut, never logged above debug
+//! level and never shown to callers or to a model.
 
 mod audit;
 mod config;
+mod health;
+mod history;
+mod question;
+mod tls;
 mod transport;
+mod workflows;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use audit::{Delivery, EventWindow, Refused};
-pub use config::DataStorageConfig;
+pub use config::{CircuitBreakerConfig, DataStorageConfig, DataStorageTimes};
+pub use health::Generation;
+pub use history::HistoryQuestion;
 pub use transport::{CallError, DataStorageBuildError};
+pub use workflows::{
+    ActionTypeEntry, MandatoryLabels, PAGE_ENTRIES_MAX, Page, SignalContext, StructuredDescription, WorkflowEntry,
+    WorkflowRecord,
+};
 
 use crate::service_account::TokenPool;
 use crate::telemetry::Metrics;
+use health::Health;
+use tls::Reload;
 use transport::Transport;
 
 /// Handle to `DataStorage`. Clones share it.
 #[derive(Debug, Clone)]
-pub struct DataStorage(Arc<Transport>);
+pub struct DataStorage(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    transport: Transport,
+    /// For one question, retries included.
+    timeout: Duration,
+    retry_waits: [Duration; 2],
+    health: Health,
+}
 
 impl DataStorage {
-    /// Builds the client; contacts nobody.
+    /// Builds the client and reads its certificates, where it has some; contacts nobody. Blocks on files.
     ///
     /// # Errors
     /// Whatever in the section cannot work, in words for the operator.
     pub fn build(config: &DataStorageConfig, metrics: Metrics) -> Result<Self, DataStorageBuildError> {
-        let tokens = TokenPool::new(config.token_path.clone());
-        Ok(Self(Arc::new(Transport::build(config, tokens, metrics)?)))
+        let tokens = TokenPool::with_times(config.token_path.clone(), config.times.token);
+        Ok(Self(Arc::new(Shared {
+            transport: Transport::build(config, tokens, metrics)?,
+            timeout: Duration::from_secs(config.timeout),
+            retry_waits: config.times.retry_waits,
+            health: Health::new(config.health_url.as_deref())?,
+        })))
+    }
+
+    /// Takes certificates that have changed; keeps those in use when the new ones are bad. Blocks on files.
+    pub fn reload_certificates(&self) {
+        match self.0.transport.reload_tls() {
+            Ok(Reload::Unchanged) => {}
+            Ok(Reload::Applied) => {
+                tracing::info!(event = "data_storage_certificates_reloaded", "new certificates are in use");
+            }
+            Err(error) => tracing::warn!(
+                event = "data_storage_certificates_rejected",
+                %error,
+                "the certificates on disk cannot be used; those read before stay"
+            ),
+        }
     }
 }

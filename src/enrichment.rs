@@ -10,6 +10,7 @@ pub mod labels;
 pub mod lookup;
 pub mod owners;
 pub mod reader;
+mod remote_history;
 mod render;
 mod similar;
 pub mod spec_hash;
@@ -27,6 +28,7 @@ pub use labels::{DetectedLabels, Detection};
 pub use lookup::{HistoryError, HistorySource, HistoryState};
 pub use owners::{OwnerChain, Scope, owner_chain};
 pub use reader::{Reader, Retrying};
+pub use remote_history::RemoteHistory;
 pub use render::{render, render_history};
 pub use spec_hash::HashMode;
 

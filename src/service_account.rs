@@ -4,4 +4,4 @@ mod secret_file;
 mod token_pool;
 
 pub use secret_file::{SecretFile, SecretFileError};
-pub use token_pool::{TokenPool, TokenUnavailable};
+pub use token_pool::{TokenPool, TokenTimes, TokenUnavailable};

@@ -31,6 +31,8 @@ pub struct ConfigSummary {
     pub cluster_source: Option<String>,
     /// `datastorage`, `custom_resources` or `directory`.
     pub catalogue_source: Option<String>,
+    /// Address of DataStorage, where it is used.
+    pub data_storage: Option<String>,
     pub version: Option<String>,
 }
 
@@ -49,7 +51,8 @@ impl LlmSummary {
     }
 }
 
-fn public_address(text: &str) -> Option<String> {
+/// An address without user, password, query and fragment; `None` for what is none.
+pub fn public_address(text: &str) -> Option<String> {
     let mut url = reqwest::Url::parse(text).ok()?;
     url.set_query(None);
     url.set_fragment(None);

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
+use crate::catalogue::Catalogue;
 use crate::telemetry::Build;
 use crate::telemetry::metrics::{Dependency, Metrics};
 
@@ -69,6 +70,8 @@ struct State {
     /// Reason words of faults that stop work.
     faults: Vec<&'static str>,
     dependencies: [(Dependency, Health); 3],
+    /// Where workflows come from, and what knows how old they are.
+    catalogue: Option<(&'static str, Arc<dyn Catalogue>)>,
 }
 
 impl State {
@@ -113,7 +116,7 @@ impl Readiness {
         let health = |dependency| if configured.contains(&dependency) { Health::NeverSeen } else { Health::Off };
         let dependencies = [Dependency::DataStorage, Dependency::Kubernetes, Dependency::Llm]
             .map(|dependency| (dependency, health(dependency)));
-        let state = State { started: false, draining: false, faults: Vec::new(), dependencies };
+        let state = State { started: false, draining: false, faults: Vec::new(), dependencies, catalogue: None };
         Self { state: Arc::new(Mutex::new(state)), metrics }
     }
 
@@ -135,6 +138,11 @@ impl Readiness {
             Phase::Ready => info!(event = "readiness_changed", from, to, reason, "ready for work"),
             _ => warn!(event = "readiness_changed", from, to, reason, "not ready for work"),
         }
+    }
+
+    /// From now on the report tells how old the catalogue is. `source` is a word of the configuration.
+    pub fn tell_catalogue(&self, source: &'static str, catalogue: Arc<dyn Catalogue>) {
+        self.lock().catalogue = Some((source, catalogue));
     }
 
     /// Every part is wired.
@@ -214,6 +222,10 @@ impl Readiness {
         });
         if let (Some(reason), Some(report)) = (state.reason(), report.as_object_mut()) {
             report.insert("reason".to_owned(), reason.into());
+        }
+        if let (Some((source, catalogue)), Some(report)) = (&state.catalogue, report.as_object_mut()) {
+            let age_seconds = catalogue.age().map(|age| age.as_secs());
+            report.insert("catalogue".to_owned(), json!({ "source": source, "age_seconds": age_seconds }));
         }
         report
     }

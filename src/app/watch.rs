@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::Core;
 use crate::api::Readiness;
 use crate::audit::{AuditFault, AuditTrail};
-use crate::config::ClusterSource;
+use crate::catalogue::Catalogue;
+use crate::config::{CatalogueSource, ClusterSource, Config};
+use crate::datastorage::DataStorage;
 use crate::store::Store;
 use crate::telemetry::metrics::Dependency;
 
@@ -27,18 +29,35 @@ const INTERVAL: Duration = Duration::from_secs(15);
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
 /// For one probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Between two looks at the certificates of `DataStorage`.
+const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(30);
+/// Least time between two readings of a catalogue that nobody asked for.
+const CATALOGUE_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Failures in a row that take it down.
 const FAILURES: u32 = 2;
 
 /// Starts the watchers; they end with the token.
-pub(super) fn spawn(core: &Core, readiness: &Readiness, source: ClusterSource, stop: &CancellationToken) {
+pub(super) fn spawn(core: &Core, readiness: &Readiness, config: &Config, stop: &CancellationToken) {
     let until_stopped = |watcher: Pin<Box<dyn Future<Output = ()> + Send>>| {
         let stop = stop.clone();
         tokio::spawn(async move { stop.run_until_cancelled(watcher).await });
     };
     until_stopped(Box::pin(watch_store(core.store.clone(), readiness.clone())));
     until_stopped(Box::pin(watch_audit(core.audit.clone(), readiness.clone())));
-    if source == ClusterSource::Live {
+    if let Some(client) = core.data_storage.clone() {
+        until_stopped(Box::pin(watch_certificates(client.clone())));
+        let probe = move || {
+            let client = client.clone();
+            async move { client.probe().await.map_err(|error| ("datastorage_unreachable", error.to_string())) }
+        };
+        let late = "datastorage_unreachable";
+        until_stopped(Box::pin(watch(Dependency::DataStorage, late, readiness.clone(), probe)));
+    }
+    if config.catalogue.source() == CatalogueSource::CustomResources {
+        let interval = config.catalogue.refresh().max(CATALOGUE_INTERVAL_MIN);
+        until_stopped(Box::pin(keep_fresh(Arc::clone(&core.catalogue), interval)));
+    }
+    if config.cluster.source == ClusterSource::Live {
         let cluster = Arc::clone(&core.cluster);
         let probe = move || {
             let cluster = Arc::clone(&cluster);
@@ -52,6 +71,24 @@ pub(super) fn spawn(core: &Core, readiness: &Readiness, source: ClusterSource, s
             async move { llm.probe(PROBE_TIMEOUT).await.map_err(|kind| (kind.as_str(), kind.as_str().to_owned())) }
         };
         until_stopped(Box::pin(watch(Dependency::Llm, "timeout", readiness.clone(), probe)));
+    }
+}
+
+/// Looks at the certificates of `DataStorage` again and again: their files change under a running service.
+async fn watch_certificates(client: DataStorage) {
+    loop {
+        sleep(CERTIFICATES_INTERVAL).await;
+        let client = client.clone();
+        // Only a defect makes the reading end early; the certificates in use stay.
+        let _ = tokio::task::spawn_blocking(move || client.reload_certificates()).await;
+    }
+}
+
+/// Reads the catalogue again when it is due, so that no investigation has to wait for it.
+async fn keep_fresh(catalogue: Arc<dyn Catalogue>, interval: Duration) {
+    loop {
+        catalogue.refresh().await;
+        sleep(interval).await;
     }
 }
 

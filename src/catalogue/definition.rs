@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::parameters::Parameter;
 use super::{ActionType, Description, Execution, Labels, Workflow};
+use crate::domain::Object;
 
 /// Longest version text, in characters.
 const VERSION_CHARS_MAX: usize = 50;
@@ -93,6 +94,7 @@ struct RawExecution {
     engine: String,
     bundle: Option<String>,
     bundle_digest: Option<String>,
+    #[serde(alias = "serviceAccountName")]
     service_account: Option<String>,
     engine_config: Option<Value>,
     #[serde(flatten)]
@@ -139,12 +141,7 @@ pub(super) fn read(text: &str) -> Result<Read, String> {
     let head: Head = parse(text)?;
     match head.kind.as_str() {
         "RemediationWorkflow" => workflow(text),
-        "ActionType" => {
-            let raw: RawActionType = parse(text)?;
-            is_action_type(&raw.spec.name)?;
-            let action = ActionType { name: raw.spec.name, description: raw.spec.description, workflows: 0 };
-            Ok(Read { document: Document::ActionType(action), warnings: Vec::new() })
-        }
+        "ActionType" => action_type(parse(text)?),
         _ => Ok(Read { document: Document::Other, warnings: Vec::new() }),
     }
 }
@@ -160,9 +157,42 @@ fn parse<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, String> {
     })
 }
 
+/// Reads an object as a cluster holds it: the same definition, under the id the cluster gave it.
+///
+/// # Errors
+/// What is wrong with it, in one sentence; also when it is not registered, or no longer active.
+pub(super) fn read_object(object: &Object) -> Result<Read, String> {
+    match object.str_at("status.catalogStatus") {
+        None | Some("" | "Active") => {}
+        Some(status) => return Err(format!("its status is {status}")),
+    }
+    let members = |reason: serde_json::Error| reason.to_string();
+    match object.kind() {
+        "RemediationWorkflow" => {
+            let id = object.str_at("status.workflowId").and_then(|id| Uuid::parse_str(id).ok());
+            let id = id.ok_or("status.workflowId is no UUID: it is not registered yet")?;
+            let raw = serde_json::from_value(object.value().clone()).map_err(members)?;
+            built(raw, id.to_string())
+        }
+        "ActionType" => action_type(serde_json::from_value(object.value().clone()).map_err(members)?),
+        _ => Ok(Read { document: Document::Other, warnings: Vec::new() }),
+    }
+}
+
+fn action_type(raw: RawActionType) -> Result<Read, String> {
+    is_action_type(&raw.spec.name)?;
+    let action = ActionType { name: raw.spec.name, description: raw.spec.description, workflows: 0 };
+    Ok(Read { document: Document::ActionType(action), warnings: Vec::new() })
+}
+
 fn workflow(text: &str) -> Result<Read, String> {
     let raw: RawWorkflow = parse(text)?;
     let whole: Value = parse(text)?;
+    let id = identity(&raw.metadata.name, whole.get("spec").unwrap_or(&Value::Null));
+    built(raw, id)
+}
+
+fn built(raw: RawWorkflow, id: String) -> Result<Read, String> {
     let RawWorkflow { metadata: Metadata { name }, spec } = raw;
     is_action_type(&spec.action_type)?;
     if spec.version.is_empty() || spec.version.chars().count() > VERSION_CHARS_MAX {
@@ -186,7 +216,7 @@ fn workflow(text: &str) -> Result<Read, String> {
     warnings.extend(unknown_fields("spec.labels", &spec.labels.unknown));
     warnings.extend(unknown_fields("spec.execution", &spec.execution.unknown));
     let workflow = Workflow {
-        id: identity(&name, whole.get("spec").unwrap_or(&Value::Null)),
+        id,
         name,
         version: spec.version,
         action_type: spec.action_type,

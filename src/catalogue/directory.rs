@@ -1,14 +1,13 @@
 //! Workflow files of a directory, or the compiled-in ones, read once.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::definition::{Document, read};
-use super::{ActionType, Candidates, Catalogue, CatalogueError, MatchContext, Workflow, built_in, lint, matching};
+use super::collection::{Collection, Problem};
+use super::definition::read;
+use super::{ActionType, Candidates, Catalogue, CatalogueError, Found, Listed, MatchContext, built_in};
 
 /// Most files read.
 const FILES_MAX: usize = 2_000;
@@ -17,43 +16,11 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Deepest nesting of folders.
 const DEPTH_MAX: usize = 8;
 
-/// Something wrong with a file. It never takes the other files down.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Relative to the directory.
-    pub file: String,
-    /// Line of the document's start, from 1; 0 when the whole file is meant.
-    pub line: usize,
-    pub message: String,
-    /// True when the document is left out; false when it is merely odd.
-    pub is_fatal: bool,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let effect = if self.is_fatal { " (left out)" } else { "" };
-        match self.line {
-            0 => write!(f, "{}: {}{effect}", self.file, self.message),
-            line => write!(f, "{}: document at line {line}: {}{effect}", self.file, self.message),
-        }
-    }
-}
-
-/// A workflow and where it stands.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) workflow: Workflow,
-    pub(super) file: String,
-    pub(super) line: usize,
-}
-
 /// A catalogue in memory. Immutable.
 #[derive(Debug, Clone)]
 pub struct DirectoryCatalogue {
     description: String,
-    entries: Vec<Entry>,
-    action_types: BTreeMap<String, ActionType>,
-    problems: Vec<Problem>,
+    collection: Collection,
 }
 
 impl DirectoryCatalogue {
@@ -87,36 +54,29 @@ impl DirectoryCatalogue {
             }
         }
         let catalogue = catalogue.finish();
-        if catalogue.entries.is_empty() {
-            let first = catalogue.problems.first().map_or_else(String::new, |problem| format!("; {problem}"));
+        if catalogue.collection.entries.is_empty() {
+            let first = catalogue.problems().first().map_or_else(String::new, |problem| format!("; {problem}"));
             return Err(unavailable(format!("no workflow in it{first}")));
         }
         Ok(catalogue)
     }
 
     fn empty(description: String) -> Self {
-        Self { description, entries: Vec::new(), action_types: BTreeMap::new(), problems: Vec::new() }
+        Self { description, collection: Collection::default() }
     }
 
     /// What is wrong with the files, in their order.
     pub fn problems(&self) -> &[Problem] {
-        &self.problems
+        &self.collection.problems
     }
 
     /// Number of workflows and of action types that have one.
     pub fn counts(&self) -> (usize, usize) {
-        let mut types: Vec<&str> = self.workflows().map(|workflow| workflow.action_type.as_str()).collect();
-        types.sort_unstable();
-        types.dedup();
-        (self.entries.len(), types.len())
-    }
-
-    fn workflows(&self) -> impl Iterator<Item = &Workflow> {
-        self.entries.iter().map(|entry| &entry.workflow)
+        self.collection.counts()
     }
 
     fn problem(&mut self, file: &str, line: usize, message: impl Into<String>, is_fatal: bool) {
-        self.problems.push(Problem { file: file.to_owned(), line, message: message.into(), is_fatal });
+        self.collection.problem(file, line, message, is_fatal);
     }
 
     fn collect(&mut self, root: &Path, folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
@@ -148,46 +108,12 @@ impl DirectoryCatalogue {
 
     fn add_file(&mut self, file: &str, text: &str) {
         for (line, document) in documents(text) {
-            let read = match read(document) {
-                Ok(read) => read,
-                Err(message) => {
-                    self.problem(file, line, message, true);
-                    continue;
-                }
-            };
-            for warning in read.warnings {
-                self.problem(file, line, warning, false);
-            }
-            match read.document {
-                Document::Workflow(workflow) => {
-                    self.entries.push(Entry { workflow: *workflow, file: file.to_owned(), line });
-                }
-                Document::ActionType(action) => _ = self.action_types.insert(action.name.clone(), action),
-                Document::Other => {}
-            }
+            self.collection.add(file, line, read(document));
         }
     }
 
-    /// Keeps the highest version of each workflow, and says what is odd about the rest.
     fn finish(mut self) -> Self {
-        let mut kept: BTreeMap<String, Entry> = BTreeMap::new();
-        for entry in std::mem::take(&mut self.entries) {
-            let name = entry.workflow.name.clone();
-            match kept.get(&name) {
-                Some(known)
-                    if matching::version(&known.workflow.version) >= matching::version(&entry.workflow.version) =>
-                {
-                    if known.workflow.version == entry.workflow.version && known.workflow.id != entry.workflow.id {
-                        let message =
-                            format!("workflow {name} {} is already in {}", known.workflow.version, known.file);
-                        self.problem(&entry.file, entry.line, message, true);
-                    }
-                }
-                _ => _ = kept.insert(name, entry),
-            }
-        }
-        self.entries = kept.into_values().collect();
-        self.problems.extend(lint::check(&self.entries, &self.action_types));
+        self.collection = self.collection.finish();
         self
     }
 }
@@ -234,28 +160,19 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
 #[async_trait]
 impl Catalogue for DirectoryCatalogue {
     async fn candidates(&self, action_type: &str, context: &MatchContext) -> Result<Candidates, CatalogueError> {
-        let of_type = self.workflows().filter(|workflow| workflow.action_type == action_type);
-        Ok(matching::candidates(of_type, context))
+        Ok(self.collection.candidates(action_type, context))
+    }
+
+    async fn listed(&self, action_type: &str, context: &MatchContext) -> Result<Vec<Listed>, CatalogueError> {
+        Ok(self.collection.listed(action_type, context))
     }
 
     async fn action_types(&self, context: &MatchContext) -> Result<Vec<ActionType>, CatalogueError> {
-        let mut found: BTreeMap<&str, ActionType> = BTreeMap::new();
-        for workflow in self.workflows().filter(|workflow| matching::misfits(workflow, context).is_empty()) {
-            let name = workflow.action_type.as_str();
-            let known = || {
-                let described = self.action_types.get(name).cloned();
-                let from_workflow =
-                    || ActionType { name: name.to_owned(), description: workflow.description.clone(), workflows: 0 };
-                described.unwrap_or_else(from_workflow)
-            };
-            found.entry(name).or_insert_with(known).workflows += 1;
-        }
-        Ok(found.into_values().collect())
+        Ok(self.collection.action_types(context))
     }
 
-    async fn workflow(&self, id_or_name: &str) -> Result<Workflow, CatalogueError> {
-        let is_it = |workflow: &&Workflow| workflow.id.eq_ignore_ascii_case(id_or_name) || workflow.name == id_or_name;
-        self.workflows().find(is_it).cloned().ok_or_else(|| CatalogueError::NotFound(id_or_name.to_owned()))
+    async fn workflow(&self, id_or_name: &str, context: &MatchContext) -> Result<Found, CatalogueError> {
+        self.collection.workflow(id_or_name, context)
     }
 
     fn description(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::directory::{Entry, Problem};
+use super::collection::{Entry, Problem};
 use super::{ActionType, Parameter};
 
 pub(super) fn check(entries: &[Entry], action_types: &BTreeMap<String, ActionType>) -> Vec<Problem> {

@@ -11,7 +11,7 @@ use super::{Failure, complain, install_logging, print, report, runtime};
 use crate::api::incident::IncidentResponse;
 use crate::app::Core;
 use crate::audit::AuditSink;
-use crate::config::{ClusterConfig, ClusterSource, Config};
+use crate::config::{CatalogueConfig, CatalogueSource, ClusterConfig, ClusterSource, Config};
 use crate::domain::{Incident, Investigation};
 use crate::sessions::{SessionId, SessionState, Sessions};
 use crate::store::StoreLocation;
@@ -53,6 +53,10 @@ fn configuration(options: &InvestigateOptions, subject: &Subject) -> Result<Conf
     };
     // The session belongs to this run alone.
     config.audit.sink = AuditSink::Local;
+    // A file that says nothing about a catalogue or its server leaves the compiled-in workflows.
+    if config.data_storage.is_none() && config.catalogue == CatalogueConfig::default() {
+        config.catalogue.source = Some(CatalogueSource::Directory);
+    }
     let beside = match subject {
         Subject::Incident { bundle, .. } => bundle.clone().filter(|_| !config.names_cluster),
         Subject::Object { .. } => None,

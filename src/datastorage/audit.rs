@@ -9,11 +9,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::DataStorage;
-use super::transport::{Answer, Call, CallError, DETAIL_BYTES_MAX, Lane};
+use super::transport::{Answer, Call, CallError, Lane};
 
 /// The server may take 30 s for a batch.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(35);
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most events of one request, and its largest body in bytes: what late servers take (datastorage §1.4). Beyond either the
+/// request is answered here as the server would.
+const BATCH_EVENTS_MAX: usize = 500;
+const BATCH_BYTES_MAX: usize = 5 * 1024 * 1024;
 /// Events in one page of an answer.
 const PAGE_EVENTS_MAX: usize = 1_000;
 /// Pages read for one question.
@@ -72,6 +76,10 @@ impl DataStorage {
             [single] => ("audit_write", &["api", "v1", "audit", "events"], (*single).to_owned()),
             _ => ("audit_write_batch", &["api", "v1", "audit", "events", "batch"], format!("[{}]", bodies.join(","))),
         };
+        if bodies.len() > BATCH_EVENTS_MAX || body.len() > BATCH_BYTES_MAX {
+            let detail = format!("{} events of {} bytes", bodies.len(), body.len());
+            return Delivery::Refused(Refused { status: 413, detail, retry_after: None });
+        }
         let call = Call {
             operation,
             lane: Lane::Audit,
@@ -81,7 +89,7 @@ impl DataStorage {
             body: Some(body),
             timeout: WRITE_TIMEOUT,
         };
-        match self.0.call(&call).await {
+        match self.0.transport.call(&call).await {
             Ok(answer) => delivery(&answer),
             Err(CallError::NotSent(reason)) => Delivery::NotSent(reason),
             Err(error) => Delivery::Ambiguous(error.to_string()),
@@ -111,11 +119,8 @@ impl DataStorage {
                 body: None,
                 timeout: READ_TIMEOUT,
             };
-            let answer = self.0.call(&call).await?;
-            if !answer.status.is_success() {
-                return Err(CallError::Status { status: answer.status.as_u16(), retry_after: answer.retry_after });
-            }
-            let page: Page = serde_json::from_slice(&answer.body).map_err(|_| CallError::Malformed)?;
+            let answer = self.0.transport.call(&call).await?;
+            let page: Page = answer.read()?;
             let ids = page.data.iter().filter_map(|event| event.pointer("/event_data/event_id")?.as_str());
             found.extend(ids.map(str::to_owned));
             if !page.pagination.has_more {
@@ -130,15 +135,6 @@ fn delivery(answer: &Answer) -> Delivery {
     match answer.status.as_u16() {
         202 => Delivery::Accepted,
         200..=299 => Delivery::Stored,
-        status => Delivery::Refused(Refused { status, detail: detail(&answer.body), retry_after: answer.retry_after }),
+        status => Delivery::Refused(Refused { status, detail: answer.detail(), retry_after: answer.retry_after }),
     }
-}
-
-/// The `detail` of a problem document, else the body as it is.
-fn detail(body: &[u8]) -> String {
-    let problem: Option<Value> = serde_json::from_slice(body).ok();
-    let stated = problem.as_ref().and_then(|problem| problem.get("detail")?.as_str());
-    let text = stated.map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned);
-    let end = text.floor_char_boundary(DETAIL_BYTES_MAX);
-    text.get(..end).unwrap_or_default().to_owned()
 }

@@ -4,12 +4,15 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use uuid::Uuid;
 
 use super::config::DataStorageConfig;
+use super::tls::{HttpClient, Reload};
 use crate::retry::retry_after;
 use crate::service_account::TokenPool;
 use crate::telemetry::Metrics;
@@ -17,6 +20,8 @@ use crate::telemetry::metrics::Dependency;
 
 /// Largest answer read, in bytes.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Most that is read of an error body, in bytes.
+const ERROR_BYTES_MAX: usize = 256 * 1024;
 /// Most that is kept of an error body, in bytes (datastorage §2).
 pub(super) const DETAIL_BYTES_MAX: usize = 2 * 1024;
 /// Connections that audit events may take.
@@ -27,8 +32,12 @@ const AUDIT_CONNECTIONS_MAX: usize = 8;
 pub enum DataStorageBuildError {
     #[error("data_storage.url is not an absolute http(s) URL without user name, query or fragment")]
     BadUrl,
-    #[error("data_storage.ca_file {path}: {reason}")]
-    CaFile { path: String, reason: String },
+    #[error("data_storage.health_url is not an absolute http(s) URL without user name, query or fragment")]
+    BadHealthUrl,
+    #[error("data_storage.{key} {path}: {reason}")]
+    File { key: &'static str, path: String, reason: String },
+    #[error("data_storage.{key}: {reason}")]
+    Pem { key: &'static str, reason: String },
     #[error("HTTP client: {0}")]
     Client(String),
 }
@@ -54,6 +63,8 @@ pub enum CallError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
     Audit,
+    /// Workflows and history.
+    Questions,
 }
 
 /// One call.
@@ -79,9 +90,50 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+impl Answer {
+    /// Refusals. What the server says may quote what it was sent: it stays below `info`.
+    fn log(&self, operation: &'static str, request_id: Uuid) {
+        let status = self.status.as_u16();
+        match status {
+            200..=299 => {}
+            401 | 403 => tracing::warn!(
+                event = "data_storage_refused",
+                operation,
+                status,
+                %request_id,
+                "DataStorage refuses this service: see its token and its role"
+            ),
+            _ => tracing::info!(event = "data_storage_error", operation, status, %request_id, "DataStorage says no"),
+        }
+        if !self.status.is_success() {
+            tracing::debug!(event = "data_storage_error_detail", operation, detail = self.detail(), "what it says");
+        }
+    }
+
+    /// What a success holds.
+    ///
+    /// # Errors
+    /// No success, or something else than is expected.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        if !self.status.is_success() {
+            return Err(CallError::Status { status: self.status.as_u16(), retry_after: self.retry_after });
+        }
+        serde_json::from_slice(&self.body).map_err(|_| CallError::Malformed)
+    }
+
+    /// The `detail` of a problem document, else the body as it is; at most 2 KiB.
+    pub(super) fn detail(&self) -> String {
+        let problem: Option<serde_json::Value> = serde_json::from_slice(&self.body).ok();
+        let stated = problem.as_ref().and_then(|problem| problem.get("detail")?.as_str());
+        let text = stated.map_or_else(|| String::from_utf8_lossy(&self.body).into_owned(), str::to_owned);
+        let end = text.floor_char_boundary(DETAIL_BYTES_MAX);
+        text.get(..end).unwrap_or_default().to_owned()
+    }
+}
+
 /// The server and how it is spoken to.
 pub(super) struct Transport {
-    client: reqwest::Client,
+    client: HttpClient,
     base: Url,
     tokens: TokenPool,
     connections: Semaphore,
@@ -101,27 +153,20 @@ impl Transport {
         tokens: TokenPool,
         metrics: Metrics,
     ) -> Result<Self, DataStorageBuildError> {
-        let mut client = reqwest::Client::builder()
-            .http1_only()
-            .connect_timeout(DataStorageConfig::CONNECT_TIMEOUT)
-            .pool_idle_timeout(DataStorageConfig::IDLE_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .user_agent(concat!("holmesgpt-api/", env!("CARGO_PKG_VERSION")));
-        if let Some(path) = &config.ca_file {
-            let problem = |reason: String| DataStorageBuildError::CaFile { path: path.display().to_string(), reason };
-            let bytes = std::fs::read(path).map_err(|error| problem(error.to_string()))?;
-            let found = reqwest::Certificate::from_pem_bundle(&bytes).map_err(|error| problem(error.to_string()))?;
-            if found.is_empty() {
-                return Err(problem("holds no PEM certificate".to_owned()));
-            }
-            client = client.tls_certs_only(found);
+        let base = base_url(&config.url).ok_or(DataStorageBuildError::BadUrl)?;
+        if is_exposed(&base) {
+            let host = base.host_str();
+            tracing::warn!(
+                event = "data_storage_plain_http",
+                host,
+                "data_storage.url is plain http to a host outside the cluster: the token and all data travel unprotected"
+            );
         }
-        let client = client.build().map_err(|error| DataStorageBuildError::Client(error.to_string()))?;
+        let client = HttpClient::build(config)?;
         let connections = config.max_connections.min(Semaphore::MAX_PERMITS);
         Ok(Self {
             client,
-            base: base_url(&config.url)?,
+            base,
             tokens,
             connections: Semaphore::new(connections),
             audit_connections: Semaphore::new(AUDIT_CONNECTIONS_MAX.min(connections)),
@@ -164,23 +209,27 @@ impl Transport {
     async fn places(&self, lane: Lane) -> [Option<SemaphorePermit<'_>>; 2] {
         match lane {
             Lane::Audit => [self.audit_connections.acquire().await.ok(), self.connections.acquire().await.ok()],
+            Lane::Questions => [None, self.connections.acquire().await.ok()],
         }
     }
 
-    async fn attempt(&self, call: &Call<'_>, token: &secrecy::SecretString) -> Result<Answer, CallError> {
+    async fn attempt(&self, call: &Call<'_>, token: &SecretString) -> Result<Answer, CallError> {
+        let request_id = Uuid::new_v4();
         let mut request = self
             .client
+            .get()
             .request(call.method.clone(), self.address(call))
             .header(ACCEPT, "application/json, application/problem+json")
+            .header("x-request-id", request_id.to_string())
             .bearer_auth(token.expose_secret());
         if let Some(body) = &call.body {
-            request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.clone());
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
         let mut response = request.send().await.map_err(|error| failure(&error))?;
         let status = response.status();
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|value| retry_after(value, Timestamp::now()));
-        let most = if status.is_success() { ANSWER_BYTES_MAX } else { DETAIL_BYTES_MAX * 8 };
+        let most = if status.is_success() { ANSWER_BYTES_MAX } else { ERROR_BYTES_MAX };
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
             if body.len() + chunk.len() > most {
@@ -191,7 +240,27 @@ impl Transport {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, retry_after, body })
+        let answer = Answer { status, retry_after, body };
+        answer.log(call.operation, request_id);
+        Ok(answer)
+    }
+
+    /// The server without a token, for its health. One attempt; the body is not read.
+    pub(super) async fn knock(&self, url: Url, timeout: Duration) -> Result<StatusCode, CallError> {
+        let request = self.client.get().get(url).timeout(timeout);
+        request.send().await.map(|response| response.status()).map_err(|error| failure(&error))
+    }
+
+    /// Reads the certificates again; blocks on their files.
+    ///
+    /// # Errors
+    /// What is wrong with them; those in use stay.
+    pub(super) fn reload_tls(&self) -> Result<Reload, DataStorageBuildError> {
+        self.client.reload()
+    }
+
+    pub(super) fn base(&self) -> &Url {
+        &self.base
     }
 
     fn address(&self, call: &Call<'_>) -> Url {
@@ -206,11 +275,20 @@ impl Transport {
     }
 }
 
-fn base_url(text: &str) -> Result<Url, DataStorageBuildError> {
-    let url = Url::parse(text.trim()).map_err(|_| DataStorageBuildError::BadUrl)?;
+/// An absolute http(s) address without user name, query and fragment.
+pub(super) fn base_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text.trim()).ok()?;
     let plain =
         url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
-    if matches!(url.scheme(), "http" | "https") && plain { Ok(url) } else { Err(DataStorageBuildError::BadUrl) }
+    (matches!(url.scheme(), "http" | "https") && plain).then_some(url)
+}
+
+/// Whether what is sent there crosses a network that is not the cluster's in the clear (auth §1.3).
+fn is_exposed(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let is_loopback = host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+    let is_inside = host.ends_with(".svc") || host.ends_with(".svc.cluster.local") || !host.contains(['.', ':']);
+    url.scheme() == "http" && !is_loopback && !is_inside
 }
 
 /// Before the connection stood, nothing was sent; afterwards nobody can say.
@@ -226,4 +304,30 @@ fn innermost(error: &dyn std::error::Error) -> String {
         last = source;
     }
     last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_fine_inside_the_cluster_and_on_the_machine() {
+        for (url, expected) in [
+            ("http://data-storage:8080", false),
+            ("http://data-storage.platform.svc", false),
+            ("http://data-storage.platform.svc.cluster.local:8080", false),
+            ("http://localhost", false),
+            ("http://127.0.0.1:1", false),
+            ("http://[::1]:1", false),
+            ("http://10.0.0.9:8080", true),
+            ("http://[2001:db8::1]", true),
+            ("http://storage.example.com", true),
+            ("https://storage.example.com", false),
+        ] {
+            assert_eq!(is_exposed(&base_url(url).unwrap()), expected, "{url}");
+        }
+        for bad in ["data-storage:8080", "ftp://x", "http://u:p@x", "http://x?a=b", "http://x#a", ""] {
+            assert_eq!(base_url(bad), None, "{bad}");
+        }
+    }
 }

@@ -22,6 +22,11 @@ const CONFIG_MAPS_READ_MAX: usize = 64;
 pub trait HistorySource: Send + Sync + std::fmt::Debug {
     /// What was done to `target` while it had, or left it with, this spec hash.
     async fn history(&self, target: &ResourceRef, spec_hash: &str) -> Result<History, HistoryError>;
+
+    /// What has to be borne in mind with every history that is not empty, in one sentence.
+    fn caveat(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why a source has no answer, in words fit for a prompt.
@@ -85,7 +90,9 @@ pub(super) async fn look_up(
         (true, Some(error)) => HistoryState::Unavailable(error.to_string()),
         (false, failure) => {
             notes.extend(failure.map(|error| format!("part of the remediation history is unavailable: {error}")));
-            HistoryState::Known(merge(told.into_iter().flatten()))
+            let history = merge(told.into_iter().flatten());
+            notes.extend(source.caveat().filter(|_| !history.is_empty()));
+            HistoryState::Known(history)
         }
     };
     Past { state, spec_hash: hashes.into_iter().next(), notes }

@@ -28,7 +28,9 @@ use super::{InvestigatorParts, PhaseConfig};
 use crate::analyser::Diagnosis;
 use crate::catalogue::MatchContext;
 use crate::cluster::ConfinedCluster;
-use crate::domain::{ExcludedWorkflow, Incident, Investigation, ResourceRef, ReviewReason, ValidationAttempt};
+use crate::domain::{
+    ExcludedWorkflow, Incident, Investigation, ResourceRef, ReviewReason, Severity, ValidationAttempt,
+};
 use crate::enrichment::Enrichment;
 use crate::llm::{Llm, LlmError};
 use crate::redaction::Redactor;
@@ -194,11 +196,13 @@ impl Model<'_> {
     }
 
     /// A view of the catalogue for this incident and its verified target.
-    fn catalogue(&self, found: &Enrichment) -> Arc<CatalogueView> {
+    fn catalogue(&self, found: &Enrichment, severity: Option<Severity>) -> Arc<CatalogueView> {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let labels = found.labels.for_model();
         let detected = labels.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-        let filters = MatchContext::new(self.incident, Some(found.root_owner.clone())).with_detected_labels(detected);
+        let filters = MatchContext::new(self.incident, Some(found.root_owner.clone()))
+            .with_detected_labels(detected)
+            .with_established_severity(severity);
         let context = json!({"detected_labels": labels, "note": found.labels.sentences().join(" ")});
         Arc::new(CatalogueView::new(Arc::clone(&self.parts.catalogue), filters, Some(context)))
     }

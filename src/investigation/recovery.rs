@@ -56,7 +56,7 @@ pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::catalogue::{Catalogue as _, DirectoryCatalogue};
+    use crate::catalogue::{Catalogue as _, DirectoryCatalogue, MatchContext};
 
     pub(crate) fn failed(workflow_id: &str, parameters: &Value) -> PreviousExecution {
         serde_json::from_value(json!({
@@ -73,9 +73,13 @@ pub(super) mod tests {
         .unwrap()
     }
 
+    async fn in_catalogue(name: &str) -> Workflow {
+        DirectoryCatalogue::built_in().workflow(name, &MatchContext::default()).await.unwrap().workflow
+    }
+
     #[tokio::test]
     async fn only_the_same_workflow_with_the_same_parameters_on_the_same_object_is_a_repetition() {
-        let mut workflow = DirectoryCatalogue::built_in().workflow("increase-memory-limits").await.unwrap();
+        let mut workflow = in_catalogue("increase-memory-limits").await;
         workflow.version = "1.0.0".to_owned();
         let target = ResourceRef::namespaced("Deployment", "shop", "web");
         let values = json!({"CONTAINER_NAME": "web", "MEMORY_LIMIT_NEW": "512Mi"});
@@ -109,7 +113,7 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn texts_of_the_executor_are_compared_in_the_declared_type() {
-        let mut workflow = DirectoryCatalogue::built_in().workflow("increase-memory-limits").await.unwrap();
+        let mut workflow = in_catalogue("increase-memory-limits").await;
         workflow.parameters = serde_json::from_value(json!([
             {"name": "REPLICAS", "type": "integer"}, {"name": "FORCE", "type": "boolean", "default": false},
             {"name": "NAMES", "type": "array"}

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::binding::scope_error;
 use super::recovery;
 use crate::catalogue::parameters::bind;
-use crate::catalogue::{CatalogueError, Workflow};
+use crate::catalogue::{CatalogueError, Found, Workflow};
 use crate::domain::{PreviousExecution, ResourceRef, ReviewReason};
 use crate::tools::workflows::{CatalogueView, parameter_line};
 
@@ -61,6 +61,8 @@ pub(super) struct Fault {
 pub(super) enum Rule {
     Identity,
     Context,
+    /// The catalogue does not list its action type for this incident.
+    ActionType,
     Bundle,
     Parameters,
     Scope,
@@ -79,7 +81,7 @@ impl Rule {
             Self::Bundle => ReviewReason::ImageMismatch,
             Self::Parameters => ReviewReason::ParameterValidationFailed,
             Self::Deleted => ReviewReason::RcaIncomplete,
-            Self::Scope | Self::Repetition | Self::FailedBefore => ReviewReason::NoMatchingWorkflows,
+            Self::ActionType | Self::Scope | Self::Repetition | Self::FailedBefore => ReviewReason::NoMatchingWorkflows,
         }
     }
 }
@@ -114,19 +116,19 @@ pub(super) struct Rules<'a> {
 
 /// Tries every rule.
 pub(super) async fn validate(view: &CatalogueView, submission: Submission<'_>, rules: Rules<'_>) -> Verdict {
-    let workflow = match identified(view, submission.workflow_id.trim()).await {
-        Ok(workflow) => workflow,
+    let Found { workflow, misfits } = match identified(view, submission.workflow_id.trim()).await {
+        Ok(found) => found,
         Err(verdict) => return verdict,
     };
-    match view.misfits(&workflow).await {
-        Ok(reasons) if reasons.is_empty() => {}
-        Ok(reasons) => {
-            let text = format!("{} does not fit this incident: {}", workflow.name, reasons.join("; "));
-            return Invalid::of(Rule::Context, text, Some(workflow));
-        }
-        Err(error) => return Verdict::Unavailable(error.to_string()),
+    if !misfits.is_empty() {
+        let text = format!("{} does not fit this incident: {}", workflow.name, misfits.join("; "));
+        return Invalid::of(Rule::Context, text, Some(workflow));
     }
     let mut faults = rules.faults(&workflow, submission.bundle);
+    if !view.may_offer(&workflow.action_type) {
+        let text = format!("action type {} is not among those available for this incident", workflow.action_type);
+        faults.insert(0, Fault { rule: Rule::ActionType, text });
+    }
     let bound = bind(&workflow.parameters, submission.parameters);
     if bound.errors.is_empty() {
         let repeated = recovery::repeated(rules.previous, &workflow, &bound.values, rules.target);
@@ -141,14 +143,18 @@ pub(super) async fn validate(view: &CatalogueView, submission: Submission<'_>, r
 }
 
 /// The workflow of this id, or of a name the catalogue told in this conversation.
-async fn identified(view: &CatalogueView, id: &str) -> Result<Workflow, Verdict> {
+async fn identified(view: &CatalogueView, id: &str) -> Result<Found, Verdict> {
     let unknown = |text: String| Invalid::of(Rule::Identity, text, None);
     let known = match Uuid::parse_str(id) {
         Ok(_) => Some(id.to_owned()),
         Err(_) => view.seen_by_name(id),
     };
     let known = known.ok_or_else(|| unknown(format!("{id:?} is not the id of a workflow in the catalogue")))?;
-    view.workflow(&known).await.map_err(|error| match error {
+    let answer = match view.workflow(&known).await {
+        Err(CatalogueError::NotFound(_)) => view.withheld(&known).await,
+        answer => answer,
+    };
+    answer.map_err(|error| match error {
         CatalogueError::NotFound(_) => unknown(format!("workflow {id} is not found in the catalogue")),
         CatalogueError::Unavailable(problem) => Verdict::Unavailable(problem),
     })

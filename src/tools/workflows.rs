@@ -1,7 +1,7 @@
 //! The workflow catalogue as a model sees it in the selection phase: three tools (investigation §4.2.1–4.2.3) and a
 //! shortlist that makes them unnecessary when the catalogue is small.
 //!
-//! A [`CatalogueView`] belongs to one investigation: it carries the context filters, asks each question once, and remembers
+//! A [`CatalogueView`] belongs to one investigation: it carries the context filters, asks for each list once, and remembers
 //! which workflows the model has seen.
 
 mod describe;
@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
 use super::{Invocation, Tool, ToolOutput};
-use crate::catalogue::{ActionType, Candidates, Catalogue, CatalogueError, MatchContext, Workflow};
+use crate::catalogue::{ActionType, Catalogue, CatalogueError, Found, Listed, MatchContext};
 use crate::llm::ToolDefinition;
 use paging::Page;
 
@@ -31,6 +32,8 @@ const GET_WORKFLOW: &str = "get_workflow";
 const TOOLSET: &str = "workflow/discovery";
 /// Longest shortlist put into a prompt, in characters.
 pub const SHORTLIST_CHARS_MAX: usize = 24_000;
+/// Action types whose workflows are listed at the same time for a shortlist.
+const LISTS_IN_FLIGHT_MAX: usize = 4;
 
 /// One investigation's look at the catalogue.
 #[derive(Debug)]
@@ -45,14 +48,12 @@ pub struct CatalogueView {
 #[derive(Debug, Default)]
 struct Known {
     actions: Option<Vec<ActionType>>,
-    candidates: BTreeMap<String, Candidates>,
+    listed: BTreeMap<String, Vec<Listed>>,
     /// Ids the catalogue has named in this investigation.
     seen: BTreeSet<String>,
     /// Names of those.
     names: BTreeMap<String, String>,
-    /// Calls that the catalogue did not answer, and the last reason.
-    failures: u32,
-    answers: u32,
+    /// Why the last question was not answered, if it was not.
     failure: Option<String>,
 }
 
@@ -69,10 +70,14 @@ impl CatalogueView {
         &self.context
     }
 
-    /// Why the catalogue is unavailable, when not one question was answered.
+    /// Why the catalogue is unavailable, when it did not answer the last question it was asked.
     pub fn unavailable(&self) -> Option<String> {
-        let known = self.known();
-        known.failure.clone().filter(|_| known.answers == 0)
+        self.known().failure.clone()
+    }
+
+    /// Where the catalogue was asked with other values than the incident's.
+    pub fn substitutions(&self) -> Vec<String> {
+        self.catalogue.substitutions(&self.context)
     }
 
     /// True when the catalogue named this workflow in this investigation.
@@ -105,78 +110,88 @@ impl CatalogueView {
         Ok(actions)
     }
 
-    /// Workflows of an action type that fit the context, best first, and those that do not.
+    /// Workflows of an action type that fit the context, best first.
     ///
     /// # Errors
     /// The catalogue cannot be asked.
-    pub async fn candidates(&self, action_type: &str) -> Result<Candidates, CatalogueError> {
-        let known = self.known().candidates.get(action_type).cloned();
+    pub async fn listed(&self, action_type: &str) -> Result<Vec<Listed>, CatalogueError> {
+        let known = self.known().listed.get(action_type).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
-        let answer = self.catalogue.candidates(action_type, &self.context).await;
-        let candidates = self.note(answer)?;
+        let answer = self.catalogue.listed(action_type, &self.context).await;
+        let listed = self.note(answer)?;
         let mut known = self.known();
-        for workflow in &candidates.matching {
-            known.see(workflow);
+        for workflow in &listed {
+            known.see(&workflow.id, &workflow.name);
         }
-        known.candidates.insert(action_type.to_owned(), candidates.clone());
-        Ok(candidates)
+        known.listed.insert(action_type.to_owned(), listed.clone());
+        Ok(listed)
     }
 
-    /// One workflow, whether it fits or not; it counts as seen when it fits.
+    async fn with_workflows(&self, action: ActionType) -> Result<(ActionType, Vec<Listed>), CatalogueError> {
+        let listed = self.listed(&action.name).await?;
+        Ok((action, listed))
+    }
+
+    /// One workflow as it is now, whether it fits or not.
     ///
     /// # Errors
-    /// Unknown, or the catalogue cannot be asked.
-    pub async fn workflow(&self, id_or_name: &str) -> Result<Workflow, CatalogueError> {
-        let answer = self.catalogue.workflow(id_or_name.trim()).await;
+    /// Unknown or hidden, or the catalogue cannot be asked.
+    pub async fn workflow(&self, id_or_name: &str) -> Result<Found, CatalogueError> {
+        let answer = self.catalogue.workflow(id_or_name.trim(), &self.context).await;
         self.note(answer)
     }
 
-    /// Why a workflow does not fit the context; empty when it does.
+    /// A workflow that [`Self::workflow`] did not find, where it only does not fit.
     ///
     /// # Errors
-    /// The catalogue cannot be asked.
-    pub async fn misfits(&self, workflow: &Workflow) -> Result<Vec<String>, CatalogueError> {
-        let candidates = self.candidates(&workflow.action_type).await?;
-        let excluded = candidates.excluded.into_iter().find(|excluded| excluded.workflow.id == workflow.id);
-        Ok(excluded.map(|excluded| excluded.reasons).unwrap_or_default())
+    /// Unknown, or the catalogue cannot be asked.
+    pub async fn withheld(&self, id: &str) -> Result<Found, CatalogueError> {
+        let answer = self.catalogue.withheld(id.trim(), &self.context).await;
+        self.note(answer)
+    }
+
+    /// True unless the catalogue listed the action types of this incident and this one was not among them.
+    pub fn may_offer(&self, action_type: &str) -> bool {
+        let known = self.known();
+        known.actions.as_ref().is_none_or(|actions| actions.iter().any(|action| action.name == action_type))
     }
 
     fn note<T>(&self, answer: Result<T, CatalogueError>) -> Result<T, CatalogueError> {
-        let mut known = self.known();
-        match &answer {
-            Err(CatalogueError::Unavailable(reason)) => {
-                known.failures += 1;
-                known.failure = Some(reason.clone());
-            }
-            Ok(_) | Err(CatalogueError::NotFound(_)) => known.answers += 1,
-        }
+        self.known().failure = match &answer {
+            Err(CatalogueError::Unavailable(reason)) => Some(reason.clone()),
+            Ok(_) | Err(CatalogueError::NotFound(_)) => None,
+        };
         answer
     }
 
-    /// Every fitting workflow with its parameters in few words, when that is short enough to put before the model at once.
+    /// Every fitting workflow in few words, with its parameters where a list tells them, when that is short enough to put
+    /// before the model at once.
     ///
     /// # Errors
     /// The catalogue cannot be asked.
     pub async fn shortlist(&self) -> Result<Option<String>, CatalogueError> {
-        let mut text = String::new();
-        for action in self.actions().await? {
-            let candidates = self.candidates(&action.name).await?;
-            text.push_str(&describe::shortlist_entry(&action, &candidates));
+        let actions = self.actions().await?;
+        let lists = futures_util::stream::iter(actions.into_iter().map(|action| self.with_workflows(action)));
+        let mut lists = lists.buffered(LISTS_IN_FLIGHT_MAX);
+        let mut text: String = self.substitutions().iter().map(|sentence| format!("Note: {sentence}\n")).collect();
+        let notes = text.len();
+        while let Some((action, listed)) = lists.try_next().await? {
+            text.push_str(&describe::shortlist_entry(&action, &listed));
             if text.chars().count() > SHORTLIST_CHARS_MAX {
                 return Ok(None);
             }
         }
-        Ok(Some(text))
+        Ok(Some(if text.len() == notes { String::new() } else { text }))
     }
 }
 
 impl Known {
-    fn see(&mut self, workflow: &Workflow) {
-        let id = workflow.id.to_ascii_lowercase();
+    fn see(&mut self, id: &str, name: &str) {
+        let id = id.to_ascii_lowercase();
         self.seen.insert(id.clone());
-        self.names.insert(id, workflow.name.clone());
+        self.names.insert(id, name.to_owned());
     }
 }
 
@@ -277,22 +292,22 @@ impl DiscoveryTool {
         if let (Some(context), Some(members)) = (&self.view.cluster_context, answer.as_object_mut()) {
             members.insert("cluster_context".to_owned(), context.clone());
         }
-        Ok(ToolOutput::json(answer))
+        let output = ToolOutput::json(answer);
+        Ok(self.view.substitutions().into_iter().fold(output, ToolOutput::noting))
     }
 
     async fn list_workflows(&self, call: Invocation<'_>) -> Result<ToolOutput, CatalogueError> {
         let Some(action_type) = call.text("action_type") else {
             return Ok(ToolOutput::error("action_type is blank: take one from list_available_actions."));
         };
-        let Candidates { matching, remarks, .. } = self.view.candidates(action_type).await?;
-        if matching.is_empty() {
+        let listed = self.view.listed(action_type).await?;
+        if listed.is_empty() {
             return Ok(ToolOutput::error(format!(
                 "No workflow of action type {action_type:?} fits this incident: take a type from list_available_actions."
             )));
         }
-        let page = Page::of(call, matching.len());
-        let shown: Vec<Value> =
-            page.slice(&matching).iter().map(|workflow| describe::workflow_in_list(workflow, &remarks)).collect();
+        let page = Page::of(call, listed.len());
+        let shown: Vec<Value> = page.slice(&listed).iter().map(describe::workflow_in_list).collect();
         let mut answer = json!({"actionType": action_type, "workflows": shown});
         page.add_to(&mut answer);
         Ok(ToolOutput::json(answer))
@@ -300,16 +315,15 @@ impl DiscoveryTool {
 
     async fn get_workflow(&self, call: Invocation<'_>) -> Result<ToolOutput, CatalogueError> {
         let id = call.text("workflow_id").unwrap_or_default();
-        let workflow = self.view.workflow(id).await?;
-        let reasons = self.view.misfits(&workflow).await?;
-        if !reasons.is_empty() {
+        let Found { workflow, misfits } = self.view.workflow(id).await?;
+        if !misfits.is_empty() {
             return Ok(ToolOutput::error(format!(
                 "{} does not fit this incident ({}): choose from list_workflows.",
                 workflow.name,
-                reasons.join("; ")
+                misfits.join("; ")
             )));
         }
-        self.view.known().see(&workflow);
+        self.view.known().see(&workflow.id, &workflow.name);
         Ok(ToolOutput::json(describe::workflow(&workflow)))
     }
 }

@@ -1,5 +1,5 @@
 //! The engine's conformance list (investigation §10): every item and the tests that hold it. An item without its tests fails
-//! here; what waits for a later room says so.
+//! here.
 
 use crate::process::root;
 
@@ -22,6 +22,8 @@ const ITEMS: &[Item] = &[
         3,
         "outcome table",
         &[
+            ("tests/it/scenarios/row10_catalogue_down.yaml", "Workflow catalogue unavailable"),
+            ("tests/it/scenarios/row10_catalogue_down_for_the_analyser.yaml", "Workflow catalogue unavailable"),
             ("src/investigation/decision.rs", "every_row_of_the_table"),
             ("src/investigation/decision.rs", "consumer_texts"),
             ("tests/it/scenarios/resolved.yaml", "no_warnings"),
@@ -46,13 +48,25 @@ const ITEMS: &[Item] = &[
     ),
     (
         6,
-        "severity unknown and no priority reach the catalogue; the request to DataStorage comes with its client",
-        &[("tests/it/scenarios/severity_unknown_and_no_priority.yaml", "verdict")],
+        "severity unknown and no priority give valid requests to the catalogue",
+        &[
+            ("tests/it/scenarios/severity_unknown_and_no_priority.yaml", "verdict"),
+            ("tests/it/scenarios/datastorage_severity_unknown_and_no_priority.yaml", "severity=critical"),
+            ("tests/it/scenarios/datastorage_severity_unknown_to_everybody.yaml", "severity=medium"),
+            ("src/catalogue/signal.rs", "checklist_2_severity_and_priority_are_always_words_the_server_takes"),
+        ],
     ),
     (
         7,
-        "a misfit is not an unknown workflow; the request to DataStorage comes with its client",
-        &[("src/investigation/validation/tests.rs", "every_rule_has_its_reason")],
+        "validation asks with the context filters, and a misfit is not an unknown workflow",
+        &[
+            ("src/investigation/validation/tests.rs", "every_rule_has_its_reason"),
+            ("tests/it/scenarios/datastorage_hidden_workflow_is_a_misfit.yaml", "does not fit this incident"),
+            (
+                "tests/it/datastorage/workflows.rs",
+                "what_is_hidden_is_told_from_what_does_not_exist_for_validation_only",
+            ),
+        ],
     ),
     (
         8,
@@ -85,6 +99,8 @@ const ITEMS: &[Item] = &[
             ("src/enrichment/history/tests.rs", "conformance_10_threshold_two_advises_or_forbids"),
             ("src/enrichment/history/tests.rs", "conformance_10_duplicate_ids_count_once"),
             ("src/enrichment/tests.rs", "conformance_10_a_cluster_scoped_target_is_asked_for_without_a_namespace"),
+            ("tests/it/datastorage/questions.rs", "checklist_8_history_of_a_cluster_scoped_object"),
+            ("tests/it/scenarios/datastorage_history.yaml", "Must be avoided"),
         ],
     ),
     (

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::StreamExt as _;
 use holmesgpt_api::api::incident::{AnalyzeBody, IncidentResponse};
 use holmesgpt_api::app::Core;
-use holmesgpt_api::catalogue::{Catalogue as _, DirectoryCatalogue};
+use holmesgpt_api::catalogue::{Catalogue as _, DirectoryCatalogue, MatchContext};
 use holmesgpt_api::config::Config;
 use holmesgpt_api::domain::{Engine, Incident, Investigation};
 use holmesgpt_api::store::{AuditQuery, StoreLocation};
@@ -62,13 +62,13 @@ impl Rig {
         let catalogue = DirectoryCatalogue::built_in();
         let mut ids = Vec::new();
         for name in ["increase-memory-limits", "restart-workload", "drain-node"] {
-            ids.push(catalogue.workflow(name).await.unwrap().id);
+            ids.push(catalogue.workflow(name, &MatchContext::default()).await.unwrap().workflow.id);
         }
         ids.push("0f6a5a0c-1c39-4f2a-9c55-3d5d0b8f7a21".to_owned());
         let ids = Ids(ids);
         let provider = Provider::start(seed(), ids.clone(), nowhere.clone()).await;
         let config = json!({
-            "auth": {"mode": "token"}, "audit": {"sink": "local"},
+            "auth": {"mode": "token"}, "audit": {"sink": "local"}, "catalogue": {"source": "directory"},
             "cluster": {"source": "bundle", "bundle": bundle},
             "session": {"max_concurrent_investigations": CONCURRENT},
             "investigation": {

@@ -359,7 +359,8 @@ async fn the_service_is_ready_once_the_cluster_has_answered() {
     let config = folder.path().join("config.yaml");
     let kubeconfig = server.kubeconfig();
     let cluster = format!("cluster: {{source: live, kubeconfig: {}}}", kubeconfig.display());
-    std::fs::write(&config, cluster + "\nauth: {mode: token}\naudit: {sink: local}\n").unwrap();
+    std::fs::write(&config, cluster + "\nauth: {mode: token}\naudit: {sink: local}\ncatalogue: {source: directory}\n")
+        .unwrap();
     let state = folder.path().join("state");
     let service =
         tokio::task::spawn_blocking(move || Service::start(&state, &["serve", "--config", config.to_str().unwrap()]));

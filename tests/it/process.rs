@@ -113,7 +113,7 @@ impl Caller {
         Self { client: reqwest::Client::builder().no_proxy().build().unwrap(), token }
     }
 
-    async fn get(&self, service: &Service, path: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, service: &Service, path: &str) -> (u16, String) {
         let request = self.client.get(format!("http://{}{path}", service.address)).bearer_auth(&self.token);
         let response = request.send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())

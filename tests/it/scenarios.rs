@@ -22,6 +22,7 @@ use holmesgpt_api::store::{AuditQuery, StoreLocation};
 use serde_json::{Value, json};
 
 use crate::process::root;
+use crate::stubs::datastorage::{DataStorageStub, Odd};
 use crate::stubs::model::Model;
 use crate::stubs::scripted::{Reply, Scripted};
 use format::{Prepared, Scenario};
@@ -51,6 +52,8 @@ struct Played {
     error: Option<String>,
     events: Vec<(String, String)>,
     requests: Vec<Value>,
+    /// Requests to DataStorage: path and query.
+    asked: Vec<String>,
     complaints: Vec<String>,
 }
 
@@ -61,6 +64,7 @@ struct Stage {
     incident: Incident,
     model: Model,
     metrics: Scripted,
+    storage: Option<DataStorageStub>,
     _prepared: Prepared,
 }
 
@@ -74,29 +78,60 @@ impl Stage {
             metrics.on("/api/v1/query", Reply::Late(scenario.metrics_delay_ms, body));
         }
         let state = prepared.folder.path();
-        let config = configuration(scenario, &prepared, &model.endpoint, &metrics.address);
+        let storage = storage(scenario, &prepared).await;
+        let addresses = Addresses {
+            model: &model.endpoint,
+            metrics: &metrics.address,
+            storage: storage.as_ref().map(DataStorageStub::url),
+        };
+        let config = configuration(scenario, &prepared, &addresses);
         let core = Core::build(&config, &StoreLocation::in_directory(state)).await.unwrap();
         let incident = Incident::try_from(AnalyzeBody::parse(prepared.incident.as_bytes()).unwrap()).unwrap();
         let incident = Incident { recovery: scenario.recovery.clone().map(Box::new), ..incident };
-        Self { core, config, incident, model, metrics, _prepared: prepared }
+        Self { core, config, incident, model, metrics, storage, _prepared: prepared }
     }
 }
 
-fn configuration(scenario: &Scenario, prepared: &Prepared, endpoint: &str, metrics: &str) -> Config {
+async fn storage(scenario: &Scenario, prepared: &Prepared) -> Option<DataStorageStub> {
+    let remote = scenario.data_storage.as_ref()?;
+    let stub = DataStorageStub::start().await;
+    stub.keep(remote.catalogue(prepared.catalogue.as_deref()).await);
+    stub.oddly(remote.statuses.iter().map(|status| Odd::status(*status)));
+    if remote.down {
+        stub.down();
+    }
+    Some(stub)
+}
+
+/// Where the stubs of a scenario listen.
+struct Addresses<'a> {
+    model: &'a str,
+    metrics: &'a str,
+    storage: Option<String>,
+}
+
+fn configuration(scenario: &Scenario, prepared: &Prepared, addresses: &Addresses<'_>) -> Config {
     let folder = prepared.folder.path();
     let key = folder.join("key");
     std::fs::write(&key, format!("{KEY}\n")).unwrap();
     let mut config = json!({
         "auth": {"mode": "token"}, "audit": {"sink": "local"},
-        "cluster": {"source": "bundle", "bundle": prepared.bundle},
-        "llm": {"provider": "openai_compatible", "endpoint": endpoint, "model": "scripted", "api_key_file": key,
+        "cluster": {"source": "bundle", "bundle": prepared.bundle}, "catalogue": {"source": "directory"},
+        "llm": {"provider": "openai_compatible", "endpoint": addresses.model, "model": "scripted", "api_key_file": key,
                 "retry_base_ms": 1},
     });
     if scenario.metrics.is_some() {
-        config["toolsets"] = json!({"prometheus/metrics": {"config": {"prometheus_url": metrics}}});
+        config["toolsets"] = json!({"prometheus/metrics": {"config": {"prometheus_url": addresses.metrics}}});
     }
-    if let Some(directory) = &prepared.catalogue {
-        config["catalogue"] = json!({"source": "directory", "directory": directory});
+    match (&addresses.storage, &prepared.catalogue) {
+        (Some(url), _) => {
+            let token = folder.join("token");
+            std::fs::write(&token, "a-token").unwrap();
+            config["catalogue"] = json!({"source": "datastorage"});
+            config["data_storage"] = json!({"url": url, "token_path": token});
+        }
+        (None, Some(directory)) => config["catalogue"]["directory"] = json!(directory),
+        (None, None) => {}
     }
     format::merge(&mut config, &Value::Object(scenario.config.clone()));
     write(&config, &folder.join("config.yaml"))
@@ -109,7 +144,7 @@ fn write(config: &Value, path: &Path) -> Config {
 
 async fn play(scenario: &Scenario, prepared: Prepared) -> Played {
     let stage = Stage::set(scenario, prepared).await;
-    let Stage { core, incident, model, .. } = &stage;
+    let Stage { core, incident, model, storage, .. } = &stage;
     let id = core.sessions.submit(incident.clone(), "scenario").await.unwrap();
     let record = tokio::time::timeout(PATIENCE, core.sessions.finished(id)).await.unwrap().unwrap().unwrap();
     let events = core.store.events(&AuditQuery::default()).await.unwrap();
@@ -123,6 +158,7 @@ async fn play(scenario: &Scenario, prepared: Prepared) -> Played {
         error: record.error,
         events: events.into_iter().map(|event| (event.event_type, event.body)).collect(),
         requests: model.requests(),
+        asked: storage.iter().flat_map(DataStorageStub::asked).map(|asked| asked.target).collect(),
         complaints: model.complaints(),
     }
 }

@@ -45,8 +45,9 @@ fn built_in_workflows_are_complete_and_without_a_blemish() {
 fn compiled_in_files_are_those_of_the_examples() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/catalogue");
     let catalogue = DirectoryCatalogue::open(&folder).unwrap();
-    let ids =
-        |catalogue: &DirectoryCatalogue| catalogue.workflows().map(|workflow| workflow.id.clone()).collect::<Vec<_>>();
+    let ids = |catalogue: &DirectoryCatalogue| {
+        catalogue.collection.workflows().map(|workflow| workflow.id.clone()).collect::<Vec<_>>()
+    };
     assert_eq!(ids(&catalogue), ids(&DirectoryCatalogue::built_in()));
     let on_disk = fs::read_dir(&folder).unwrap().count();
     assert_eq!(on_disk, built_in::FILES.len(), "every file of examples/catalogue is compiled in");
@@ -54,7 +55,7 @@ fn compiled_in_files_are_those_of_the_examples() {
 
 #[test]
 fn ids_are_stable_and_change_with_the_content() {
-    let id = |text: &str| open(&[("a.yaml", text)]).entries[0].workflow.id.clone();
+    let id = |text: &str| open(&[("a.yaml", text)]).collection.entries[0].workflow.id.clone();
     let first = id(WORKFLOW);
     assert_eq!(first, id(&format!("---\n{WORKFLOW}\n---\nkind: ServiceAccount\n")));
     let reordered = WORKFLOW
@@ -107,7 +108,10 @@ fn oddities_are_told() {
 fn the_highest_version_counts_and_a_second_same_one_is_told() {
     let newer = WORKFLOW.replace("version: 1.0.0", "version: 1.2.0");
     let catalogue = open(&[("a.yaml", WORKFLOW), ("b.yaml", &newer)]);
-    assert_eq!(catalogue.entries.iter().map(|entry| entry.workflow.version.as_str()).collect::<Vec<_>>(), ["1.2.0"]);
+    assert_eq!(
+        catalogue.collection.entries.iter().map(|entry| entry.workflow.version.as_str()).collect::<Vec<_>>(),
+        ["1.2.0"]
+    );
     let same = open(&[("a.yaml", WORKFLOW), ("b.yaml", &WORKFLOW.replace("It hangs", "It stands"))]);
     assert!(problems(&same).join("\n").contains("is already in a.yaml"));
 }
@@ -137,9 +141,12 @@ async fn action_types_and_lookups() {
     assert!(types.iter().map(|action| &action.name).is_sorted());
     let candidates = catalogue.candidates("IncreaseMemoryLimits", &MatchContext::default()).await.unwrap();
     let first = &candidates.matching[0];
-    assert_eq!(catalogue.workflow(&first.id).await.unwrap(), *first);
-    assert_eq!(catalogue.workflow(&first.name).await.unwrap(), *first);
-    assert!(matches!(catalogue.workflow("nope").await, Err(CatalogueError::NotFound(_))));
+    let context = MatchContext::default();
+    for id_or_name in [&first.id, &first.name] {
+        let found = catalogue.workflow(id_or_name, &context).await.unwrap();
+        assert_eq!((&found.workflow, found.misfits), (first, vec![]));
+    }
+    assert!(matches!(catalogue.workflow("nope", &context).await, Err(CatalogueError::NotFound(_))));
 }
 
 proptest! {

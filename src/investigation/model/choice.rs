@@ -40,7 +40,7 @@ impl Model<'_> {
     /// Chooses and validates a workflow. Whatever stops the phase is noted in the course: the root cause stays.
     pub(super) async fn choose(&self, course: &mut Course) -> Result<(), NoAnswer> {
         let Some(enrichment) = course.enrichment.clone() else { return Ok(()) };
-        let view = self.catalogue(&enrichment);
+        let view = self.catalogue(&enrichment, course.rca.stated.severity);
         let shortlist = match view.shortlist().await {
             Ok(shortlist) => shortlist,
             Err(CatalogueError::Unavailable(problem) | CatalogueError::NotFound(problem)) => {

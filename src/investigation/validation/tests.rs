@@ -18,7 +18,7 @@ fn view() -> CatalogueView {
 }
 
 async fn id_of(view: &CatalogueView, name: &str) -> String {
-    view.workflow(name).await.unwrap().id
+    view.workflow(name).await.unwrap().workflow.id
 }
 
 async fn tried(view: &CatalogueView, id: &str, parameters: Value, bundle: Option<&str>) -> Verdict {
@@ -86,7 +86,7 @@ async fn a_workflow_for_nodes_does_not_change_a_deployment() {
 #[tokio::test]
 async fn a_seen_name_stands_for_its_id() {
     let view = view();
-    view.candidates("IncreaseMemoryLimits").await.unwrap();
+    view.listed("IncreaseMemoryLimits").await.unwrap();
     let given = json!({"CONTAINER_NAME": "web", "MEMORY_LIMIT_NEW": "1Gi"});
     assert!(matches!(tried(&view, "increase-memory-limits", given, None).await, Verdict::Valid(_)));
 }
@@ -95,7 +95,7 @@ async fn a_seen_name_stands_for_its_id() {
 async fn feedback_names_errors_schema_and_what_was_seen() {
     let view = view();
     let memory = id_of(&view, "increase-memory-limits").await;
-    view.candidates("IncreaseMemoryLimits").await.unwrap();
+    view.listed("IncreaseMemoryLimits").await.unwrap();
     let Verdict::Invalid(invalid) = tried(&view, &memory, json!({"MEMORY_LIMIT_NEW": "lots"}), None).await else {
         panic!()
     };

@@ -1,12 +1,11 @@
 //! Workflows in the words a model gets: no statistics, no hashes, nothing the service sets itself. Pure.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::parameters::plain;
-use crate::catalogue::{ActionType, Candidates, Description, Parameter, Workflow};
+use crate::catalogue::{ActionType, Description, Listed, Parameter, Workflow};
 
 pub(super) fn action_type(action: &ActionType) -> Value {
     json!({
@@ -16,22 +15,26 @@ pub(super) fn action_type(action: &ActionType) -> Value {
     })
 }
 
-pub(super) fn workflow_in_list(workflow: &Workflow, remarks: &BTreeMap<String, Vec<String>>) -> Value {
+pub(super) fn workflow_in_list(workflow: &Listed) -> Value {
     let mut shown = json!({
         "workflowId": workflow.id,
         "workflowName": workflow.name,
         "version": workflow.version,
         "description": description(&workflow.description),
-        "executionEngine": workflow.execution.engine,
     });
-    if let (Some(remarks), Some(members)) = (remarks.get(&workflow.id), shown.as_object_mut()) {
-        members.insert("remarks".to_owned(), json!(remarks));
+    if let Some(members) = shown.as_object_mut() {
+        if !workflow.engine.is_empty() {
+            members.insert("executionEngine".to_owned(), workflow.engine.as_str().into());
+        }
+        if !workflow.remarks.is_empty() {
+            members.insert("remarks".to_owned(), json!(workflow.remarks));
+        }
     }
     shown
 }
 
 pub(super) fn workflow(workflow: &Workflow) -> Value {
-    let parameters: Vec<Value> = shown(workflow).map(parameter).collect();
+    let parameters: Vec<Value> = shown(&workflow.parameters).map(parameter).collect();
     json!({
         "workflowId": workflow.id,
         "workflowName": workflow.name,
@@ -44,8 +47,8 @@ pub(super) fn workflow(workflow: &Workflow) -> Value {
 }
 
 /// Parameters the model has to fill in.
-fn shown(workflow: &Workflow) -> impl Iterator<Item = &Parameter> {
-    workflow.parameters.iter().filter(|parameter| !parameter.is_managed())
+fn shown(parameters: &[Parameter]) -> impl Iterator<Item = &Parameter> {
+    parameters.iter().filter(|parameter| !parameter.is_managed())
 }
 
 fn description(description: &Description) -> Value {
@@ -119,8 +122,8 @@ pub fn parameter_line(parameter: &Parameter) -> String {
 }
 
 /// An action type with its fitting workflows; nothing when there is none.
-pub(super) fn shortlist_entry(action: &ActionType, candidates: &Candidates) -> String {
-    if candidates.matching.is_empty() {
+pub(super) fn shortlist_entry(action: &ActionType, listed: &[Listed]) -> String {
+    if listed.is_empty() {
         return String::new();
     }
     let mut text = format!("{}: {}", action.name, action.description.what);
@@ -130,16 +133,21 @@ pub(super) fn shortlist_entry(action: &ActionType, candidates: &Candidates) -> S
         }
     }
     text.push('\n');
-    for workflow in &candidates.matching {
+    for workflow in listed {
         let _ = writeln!(text, "- workflow_id {} ({} {})", workflow.id, workflow.name, workflow.version);
-        for remark in candidates.remarks.get(&workflow.id).into_iter().flatten() {
+        for remark in &workflow.remarks {
             let _ = writeln!(text, "  ranked last: {remark}");
         }
         if workflow.description.what != action.description.what {
             let _ = writeln!(text, "  {}", workflow.description.what);
         }
-        for parameter in shown(workflow) {
-            let _ = writeln!(text, "  {}", parameter_line(parameter));
+        match &workflow.parameters {
+            Some(parameters) => {
+                for parameter in shown(parameters) {
+                    let _ = writeln!(text, "  {}", parameter_line(parameter));
+                }
+            }
+            None => text.push_str("  parameters: ask get_workflow\n"),
         }
     }
     text

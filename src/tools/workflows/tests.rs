@@ -1,7 +1,7 @@
 use serde_json::Map;
 
 use super::*;
-use crate::catalogue::DirectoryCatalogue;
+use crate::catalogue::{Candidates, DirectoryCatalogue};
 use crate::domain::ResourceRef;
 use crate::tools::{Content, ToolStatus};
 
@@ -69,7 +69,7 @@ async fn pages_lead_through_everything_without_total_counts() {
 #[tokio::test]
 async fn what_does_not_fit_is_told_with_the_reason() {
     let view = view();
-    let batch = DirectoryCatalogue::built_in().workflow("increase-memory-limits-batch").await.unwrap();
+    let batch = view.workflow("increase-memory-limits-batch").await.unwrap().workflow;
     let (status, text) = ask(&view, "get_workflow", json!({"workflow_id": batch.id})).await;
     assert_eq!(status, ToolStatus::Error);
     assert!(text.as_str().unwrap().contains("component: for batch/v1/CronJob"), "{text}");
@@ -101,10 +101,13 @@ impl Catalogue for Silent {
     async fn candidates(&self, _: &str, _: &MatchContext) -> Result<Candidates, CatalogueError> {
         Err(CatalogueError::Unavailable("connection refused to 10.0.0.9".to_owned()))
     }
+    async fn listed(&self, _: &str, _: &MatchContext) -> Result<Vec<Listed>, CatalogueError> {
+        Err(CatalogueError::Unavailable("connection refused to 10.0.0.9".to_owned()))
+    }
     async fn action_types(&self, _: &MatchContext) -> Result<Vec<ActionType>, CatalogueError> {
         Err(CatalogueError::Unavailable("connection refused to 10.0.0.9".to_owned()))
     }
-    async fn workflow(&self, _: &str) -> Result<Workflow, CatalogueError> {
+    async fn workflow(&self, _: &str, _: &MatchContext) -> Result<Found, CatalogueError> {
         Err(CatalogueError::Unavailable("connection refused to 10.0.0.9".to_owned()))
     }
     fn description(&self) -> String {

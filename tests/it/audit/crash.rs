@@ -20,6 +20,7 @@ pub(super) fn configuration(folder: &Path, stub: &DataStorageStub, audit: &Value
     let config = json!({
         "auth": { "mode": "token" },
         "cluster": { "source": "bundle", "bundle": root().join("examples/oom-cart-api/bundle") },
+        "catalogue": { "source": "directory" },
         "investigation": { "engine": "analyser" },
         "audit": audit,
         "data_storage": { "url": stub.url(), "token_path": token(folder) },

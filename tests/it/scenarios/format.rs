@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use holmesgpt_api::catalogue::{Catalogue as _, DirectoryCatalogue};
+use holmesgpt_api::catalogue::{Catalogue as _, DirectoryCatalogue, MatchContext};
 use holmesgpt_api::domain::Recovery;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::outcome::Outcome;
 use crate::process::root;
+use crate::stubs::datastorage::Catalogue;
 use crate::stubs::model::Step;
 
 /// The cluster of a scenario that names none.
@@ -42,8 +43,39 @@ pub(super) struct Scenario {
     pub(super) metrics: Option<Value>,
     #[serde(default)]
     pub(super) metrics_delay_ms: u64,
+    /// The catalogue and the history behind a DataStorage.
+    pub(super) data_storage: Option<Remote>,
     pub(super) script: Vec<Step>,
     pub(super) expect: Outcome,
+}
+
+/// A DataStorage that keeps the scenario's workflows.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Remote {
+    /// Workflow → members of its record that are different.
+    change: BTreeMap<String, Map<String, Value>>,
+    /// What was done to anything that is asked for.
+    history: Option<Value>,
+    /// Nobody listens.
+    pub(super) down: bool,
+    /// Statuses of the next answers about workflows and history; 200 is an answer as usual.
+    pub(super) statuses: Vec<u16>,
+}
+
+impl Remote {
+    pub(super) async fn catalogue(&self, directory: Option<&Path>) -> Catalogue {
+        let own = directory.map(|directory| DirectoryCatalogue::open(directory).unwrap());
+        let mut catalogue = Catalogue::of(own.as_ref().unwrap_or_else(|| built_in())).await;
+        for (name, members) in &self.change {
+            members.iter().for_each(|(member, value)| catalogue.change(name, member, value.clone()));
+        }
+        Catalogue { any_history: self.history.clone(), ..catalogue }
+    }
+}
+
+fn built_in() -> &'static DirectoryCatalogue {
+    BUILT_IN.get_or_init(DirectoryCatalogue::built_in)
 }
 
 /// What a scenario needs on disk.
@@ -60,7 +92,7 @@ pub(super) async fn read(name: &str, text: &str) -> (Scenario, Prepared) {
     let folder = tempfile::tempdir().unwrap();
     let catalogue = write_catalogue(&mut raw, folder.path());
     let own = catalogue.as_deref().map(|directory| DirectoryCatalogue::open(directory).unwrap());
-    let known = own.as_ref().unwrap_or_else(|| BUILT_IN.get_or_init(DirectoryCatalogue::built_in));
+    let known = own.as_ref().unwrap_or_else(|| built_in());
     let replies = std::fs::read_to_string(usual().join("replies.yaml")).unwrap();
     spell_out(&mut raw["script"], &serde_saphyr::from_str(&replies).unwrap());
     let text = with_ids(raw.to_string(), known).await;
@@ -81,7 +113,8 @@ fn usual() -> PathBuf {
 async fn with_ids(mut text: String, catalogue: &DirectoryCatalogue) -> String {
     while let Some((before, rest)) = text.split_once("{{workflow:") {
         let (name, after) = rest.split_once("}}").unwrap();
-        let id = catalogue.workflow(name).await.unwrap_or_else(|error| panic!("{error}")).id;
+        let found = catalogue.workflow(name, &MatchContext::default()).await;
+        let id = found.unwrap_or_else(|error| panic!("{error}")).workflow.id;
         text = format!("{before}{id}{after}");
     }
     text

@@ -53,6 +53,14 @@ pub(super) struct Outcome {
     /// Texts that only the model itself says: not in audit, not in the result.
     #[serde(default)]
     unheard: Vec<String>,
+    /// Texts of requests to DataStorage (path and query), each in a further one, in this order; `never_asked`: in none.
+    #[serde(default)]
+    asked: Vec<String>,
+    #[serde(default)]
+    never_asked: Vec<String>,
+    /// Texts of audit events.
+    #[serde(default)]
+    recorded: Vec<String>,
     /// Texts that leave the service nowhere: not to the model, not into audit, not into the result.
     #[serde(default)]
     nowhere: Vec<String>,
@@ -145,6 +153,18 @@ impl Outcome {
                 .filter(|text| result.contains(*text))
                 .map(|text| format!("{text:?} is in the result")),
         );
+        let mut asked = played.asked.iter();
+        wrong.extend(
+            self.asked
+                .iter()
+                .filter(|text| !asked.any(|request| request.contains(*text)))
+                .map(|text| format!("no further request has {text:?} in {:#?}", played.asked)),
+        );
+        let any_asked = |text: &&String| played.asked.iter().any(|request| request.contains(*text));
+        wrong.extend(self.never_asked.iter().filter(any_asked).map(|text| format!("{text:?} was asked")));
+        let recorded = json!(played.events).to_string();
+        let is_missing = |text: &&String| !recorded.contains(text.as_str());
+        wrong.extend(self.recorded.iter().filter(is_missing).map(|text| format!("no {text:?} in {recorded}")));
         let everything = [
             ("a request to the model", json!(played.requests).to_string()),
             ("audit", json!(played.events).to_string()),

@@ -1,5 +1,7 @@
 //! A DataStorage that keeps audit events in memory and misbehaves on command. What it stored, and what it was asked, can
-//! be read back. Catalogue and history answers are plain values a test sets.
+//! be read back. Catalogue and history answers are plain values a test sets, or those of `questions`.
+
+mod questions;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -9,11 +11,14 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use axum::serve::Listener;
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+pub(crate) use questions::{Catalogue, Odd};
 
 /// How a write of audit events goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +82,12 @@ struct Script {
     token: Option<String>,
     /// Answers of every other path: exact path → status and body.
     answers: BTreeMap<String, (u16, Value)>,
+    /// Answers questions about workflows and history.
+    catalogue: Option<Catalogue>,
+    /// One for each such question to come; then all is well.
+    odd: VecDeque<Odd>,
+    /// Connections accepted so far.
+    connections: usize,
 }
 
 /// The server; stops when dropped. The address stays its own, so that it can go down and come back.
@@ -167,6 +178,21 @@ impl DataStorageStub {
         self.script.lock().unwrap().asked.clear();
     }
 
+    /// Answers questions about workflows and history from now on.
+    pub(crate) fn keep(&self, catalogue: Catalogue) {
+        self.script.lock().unwrap().catalogue = Some(catalogue);
+    }
+
+    /// The next questions about workflows and history are answered so, in this order.
+    pub(crate) fn oddly(&self, answers: impl IntoIterator<Item = Odd>) {
+        self.script.lock().unwrap().odd.extend(answers);
+    }
+
+    /// Connections accepted so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.script.lock().unwrap().connections
+    }
+
     /// Waits until at least `count` events are stored.
     pub(crate) async fn has_stored(&self, count: usize, within: Duration) -> Vec<Stored> {
         let deadline = tokio::time::Instant::now() + within;
@@ -182,8 +208,30 @@ impl DataStorageStub {
     }
 }
 
+/// Counts what it accepts.
+struct Counted {
+    listener: TcpListener,
+    script: Arc<Mutex<Script>>,
+}
+
+impl Listener for Counted {
+    type Io = TcpStream;
+    type Addr = std::net::SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let accepted = Listener::accept(&mut self.listener).await;
+        self.script.lock().unwrap().connections += 1;
+        accepted
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
+}
+
 fn serve(listener: TcpListener, script: Arc<Mutex<Script>>) -> JoinHandle<()> {
-    let router = Router::new().fallback(handle).with_state(script);
+    let router = Router::new().fallback(handle).with_state(Arc::clone(&script));
+    let listener = Counted { listener, script };
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
 }
 
@@ -212,6 +260,17 @@ async fn handle(State(script): Shared, method: Method, uri: Uri, headers: Header
         ("POST", "/api/v1/audit/events") => write(&script, &body, false).await,
         ("POST", "/api/v1/audit/events/batch") => write(&script, &body, true).await,
         ("GET", "/api/v1/audit/events") => query(&script, &uri),
+        ("GET", path) if path.starts_with("/api/") && !script.lock().unwrap().answers.contains_key(path) => {
+            let (odd, catalogue) = {
+                let mut script = script.lock().unwrap();
+                (script.odd.pop_front(), script.catalogue.clone())
+            };
+            match (odd, catalogue) {
+                (Some(odd), _) => odd.response(),
+                (None, Some(catalogue)) => catalogue.answer(&uri),
+                (None, None) => problem(404, "Not Found"),
+            }
+        }
         (_, path) => {
             let answer = script.lock().unwrap().answers.get(path).cloned();
             match answer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holmesgpt_api::api::incident::AnalyzeBody;
 use holmesgpt_api::app::Core;
-use holmesgpt_api::catalogue::{Catalogue as _, DirectoryCatalogue};
+use holmesgpt_api::catalogue::{Catalogue as _, DirectoryCatalogue, MatchContext};
 use holmesgpt_api::config::Config;
 use holmesgpt_api::domain::{Engine, Incident, Investigation, PhaseUsage};
 use holmesgpt_api::store::StoreLocation;
@@ -42,9 +42,9 @@ impl Played {
 /// Crash loops of a cart service at its memory limit, behind louder warnings about a payment gateway. The model looks as a
 /// good one would, excludes the gateway, reads the target, cites what it saw and chooses from the shortlist.
 pub(crate) async fn out_of_memory() -> Played {
-    let workflow = DirectoryCatalogue::built_in().workflow(WORKFLOW).await.unwrap();
+    let workflow = DirectoryCatalogue::built_in().workflow(WORKFLOW, &MatchContext::default()).await.unwrap();
     let script = std::fs::read_to_string(root().join("tests/it/tokens/oom_cart_api.yaml")).unwrap();
-    play("oom-cart-api", &script.replace("{{workflow}}", &workflow.id)).await
+    play("oom-cart-api", &script.replace("{{workflow}}", &workflow.workflow.id)).await
 }
 
 /// Plays the script over an incident of `examples/`.
@@ -70,7 +70,7 @@ fn configuration(state: &Path, example: &Path, endpoint: &str) -> Config {
     let key = state.join("key");
     std::fs::write(&key, "sk-tokens\n").unwrap();
     let config = json!({
-        "auth": {"mode": "token"}, "audit": {"sink": "local"},
+        "auth": {"mode": "token"}, "audit": {"sink": "local"}, "catalogue": {"source": "directory"},
         "cluster": {"source": "bundle", "bundle": example.join("bundle")},
         "llm": {"provider": "openai_compatible", "endpoint": endpoint, "model": "scripted", "api_key_file": key},
     });
