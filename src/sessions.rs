@@ -191,6 +191,11 @@ impl Sessions {
     /// # Errors
     /// See [`SubmitError`]; nothing is stored then.
     pub async fn accept(&self, submission: Submission) -> Result<Accepted, SubmitError> {
+        self.0.audit.admits().map_err(|full| {
+            self.0.metrics.session_finished(SessionOutcome::Rejected, Duration::ZERO);
+            tracing::warn!(event = "session_rejected", reason = %full, "no room for another audit trail");
+            SubmitError::AuditFull
+        })?;
         let Submission { incident, caller, key, presence } = submission;
         let fingerprint = Fingerprint::of(&incident);
         let is_shared = presence.grace().is_some() && key.is_none();

@@ -212,6 +212,11 @@ impl Payload {
         }
     }
 
+    /// Whether its investigation ends with it.
+    pub(super) fn is_terminal(&self) -> bool {
+        matches!(self, Self::ResponseComplete { .. } | Self::ResponseFailed { .. })
+    }
+
     /// Discriminator of envelope and payload.
     pub fn event_type(&self) -> &'static str {
         self.kind().name()

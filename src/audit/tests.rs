@@ -5,6 +5,8 @@ mod published;
 mod repair;
 mod samples;
 
+use std::time::Duration;
+
 use samples::{catalogue, incident, investigation};
 use serde_json::{Map, Value, json};
 
@@ -244,13 +246,6 @@ async fn what_the_profile_does_not_have_is_not_recorded() {
             assert_eq!(rules::check(&body, profile), Ok(()), "{}", event.event_type);
         }
     }
-}
-
-#[tokio::test]
-async fn a_sink_that_does_not_exist_is_named() {
-    let store = Store::open(&StoreLocation::Temporary, Access::Serve).await.unwrap();
-    let error = AuditTrail::open(&AuditConfig::default(), store, Metrics::build().unwrap()).await.unwrap_err();
-    assert!(error.to_string().contains("audit.sink"), "{error}");
 }
 
 #[test]
