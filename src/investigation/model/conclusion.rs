@@ -150,12 +150,7 @@ impl Model<'_> {
     ) -> Vec<String> {
         let mut notices = Vec::new();
         if verified.dropped > 0 {
-            let all = verified.dropped + verified.evidence.len();
-            notices.push(format!(
-                "evidence: {} of {all} claims verified, {} dropped",
-                verified.evidence.len(),
-                verified.dropped
-            ));
+            notices.push(format!("evidence: {} verified, {} dropped", verified.evidence.len(), verified.dropped));
         }
         if analyser == confidence::Analyser::Disagrees
             && let Some(finding) = self.diagnosis.top()

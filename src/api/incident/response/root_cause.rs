@@ -35,6 +35,9 @@ pub(super) fn render(
     if !cause.causal_chain.is_empty() {
         put("causal_chain", json!(cause.causal_chain));
     }
+    if !cause.due_diligence.is_empty() {
+        put("due_diligence", json!(cause.due_diligence));
+    }
     if let Some(class) = cause.cause_class {
         put("cause_class", class.as_str().into());
     }
