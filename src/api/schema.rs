@@ -303,3 +303,14 @@ impl IntoResponses for ConflictProblem {
         table(&[("409", "In conflict with the session's state, or with an earlier use of the key", &[PROBLEM])])
     }
 }
+
+/// The events of a session: text whose form no JSON schema describes.
+pub(super) struct EventStream;
+
+impl IntoResponses for EventStream {
+    fn responses() -> Responses {
+        let content = Content::new(None::<Ref>);
+        let events = ResponseBuilder::new().description("Server-sent events").content("text/event-stream", content);
+        Responses::from([("200".to_owned(), events.build().into())])
+    }
+}

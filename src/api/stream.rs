@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use self::frame::{KEEP_ALIVE, ended, event, session_ended};
 use super::AppState;
 use super::problem::Problem;
-use super::schema::{CallerProblems, SessionProblems};
+use super::schema::{CallerProblems, EventStream, SessionProblems};
 use super::session::{SessionPath, Visible, find};
 use crate::auth::Caller;
 use crate::sessions::{Follower, SessionId, SessionKind, Step};
@@ -34,10 +34,7 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
     operation_id = "session_stream_api_v1_incident_session__session_id__stream_get",
     security(("bearer" = [])),
     params(("session_id" = String, Path), ("Last-Event-ID" = Option<u64>, Header, description = "The last event seen")),
-    responses(
-        (status = 200, description = "Server-sent events", body = String, content_type = "text/event-stream"),
-        SessionProblems, CallerProblems,
-    ))]
+    responses(EventStream, SessionProblems, CallerProblems))]
 pub(super) async fn stream(
     State(state): State<Arc<AppState>>,
     Extension(caller): Extension<Caller>,
