@@ -161,6 +161,9 @@ fn notes(investigation: &Investigation, profile: Profile) -> Vec<String> {
             note("service account", account);
         }
     }
+    if let Some(labels) = &investigation.detected_labels {
+        note("detected labels", &json!(labels).to_string());
+    }
     let attempts = &investigation.validation_attempts;
     if let Some(last) = attempts.last() {
         let outcome = if last.is_valid { "valid" } else { "invalid" };

@@ -31,6 +31,9 @@ pub struct Investigation {
     pub warnings: Vec<String>,
     pub alternatives: Vec<AlternativeWorkflow>,
     pub validation_attempts: Vec<ValidationAttempt>,
+    /// Labels detected on the target, under their wire names (http-api §2.3); `None` when nobody looked.
+    #[serde(default)]
+    pub detected_labels: Option<Map<String, Value>>,
     /// Who answered.
     pub engine: Engine,
     /// What a model's answer rests on; `None` for the analyser, whose confidence is computed from facts itself.

@@ -66,6 +66,7 @@ pub(super) fn conclude(
         engine: Engine::Analyser { because: stand_in.map(|stand_in| stand_in.because) },
         excluded: selection.excluded,
         not_checked: diagnosis.not_checked.clone(),
+        detected_labels: None,
         confidence_basis: None,
     }
 }

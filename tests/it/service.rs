@@ -288,6 +288,7 @@ pub(crate) fn finding_for(incident: &Incident) -> Investigation {
         engine: Engine::Analyser { because: None },
         excluded: vec![],
         not_checked: vec![],
+        detected_labels: None,
         confidence_basis: None,
     }
 }

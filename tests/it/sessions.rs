@@ -63,6 +63,7 @@ fn investigation(incident: &Incident) -> Investigation {
         engine: Engine::Analyser { because: None },
         excluded: Vec::new(),
         not_checked: Vec::new(),
+        detected_labels: None,
         confidence_basis: None,
     }
 }

@@ -89,6 +89,10 @@ pub struct IncidentResponse {
     /// Validations of the chosen workflow, oldest first.
     #[schema(required = false)]
     pub validation_attempts_history: Vec<ValidationAttempt>,
+    /// Labels detected on the target, all ten together. Absent when nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<HashMap<String, Value>>)]
+    pub detected_labels: Option<Map<String, Value>>,
 }
 
 /// Another candidate. For people; never executed.
@@ -192,6 +196,7 @@ impl IncidentResponse {
             warnings: warnings(settled.warnings, settled.review, reason),
             alternative_workflows: workflow::alternatives(&investigation.alternatives),
             validation_attempts_history: workflow::attempts(&investigation.validation_attempts),
+            detected_labels: investigation.detected_labels.clone(),
         }
     }
 
@@ -230,6 +235,7 @@ impl IncidentResponse {
             warnings: vec![format!("Human review required: {why}")],
             alternative_workflows: Vec::new(),
             validation_attempts_history: Vec::new(),
+            detected_labels: None,
         }
     }
 }

@@ -50,6 +50,9 @@ pub(in crate::api) struct RecoveryResponse {
     /// Other candidates, for people only.
     #[schema(required = false)]
     alternative_workflows: Vec<AlternativeWorkflow>,
+    /// Labels detected on the target, all ten together.
+    #[schema(value_type = Option<HashMap<String, Value>>)]
+    detected_labels: Option<Map<String, Value>>,
 }
 
 /// What could be done.
@@ -128,6 +131,7 @@ impl RecoveryResponse {
             needs_human_review: answer.needs_human_review,
             human_review_reason: answer.human_review_reason,
             alternative_workflows: answer.alternative_workflows,
+            detected_labels: answer.detected_labels,
         }
     }
 

@@ -108,6 +108,7 @@ pub(super) fn investigation() -> Investigation {
         },
         excluded: Vec::new(),
         not_checked: Vec::new(),
+        detected_labels: None,
         confidence_basis: None,
     }
 }

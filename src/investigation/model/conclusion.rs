@@ -1,6 +1,7 @@
 //! S7 and S8: binding, evidence, the decision table, one complete result.
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::{Course, Model};
 use crate::domain::{
@@ -35,6 +36,7 @@ impl Model<'_> {
         warnings.extend(self.notices(&course, &verified, support.analyser, &decision));
         let confidence = two_decimals(model_confidence.unwrap_or_default().max(decision.confidence_min));
         let selected = self.selected(&course, &decision, confidence);
+        let detected_labels = detected_labels(&course);
         let attempts = attempts(&mut course, selected.is_some());
         let basis = confidence::basis(support, model_confidence);
         let spent = self.journal.spent();
@@ -60,6 +62,7 @@ impl Model<'_> {
             },
             excluded: course.excluded,
             not_checked: self.diagnosis.not_checked.clone(),
+            detected_labels,
             confidence_basis: Some(basis),
         }
     }
@@ -255,4 +258,13 @@ fn attempts(course: &mut Course, is_selected: bool) -> Vec<ValidationAttempt> {
         timestamp: told.timestamp.unwrap_or_else(Timestamp::now),
     };
     (1..).zip(told).map(attempt).collect()
+}
+
+/// What was detected on the target; `None` when it was never looked at.
+fn detected_labels(course: &Course) -> Option<Map<String, Value>> {
+    let found = course.enrichment.as_ref().filter(|_| !course.is_deleted)?;
+    match serde_json::to_value(&found.labels) {
+        Ok(Value::Object(labels)) => Some(labels),
+        _ => None,
+    }
 }

@@ -291,6 +291,7 @@ fn investigation(random: &mut Random) -> Investigation {
         alternatives: vec![alternative],
         validation_attempts: (0..5).map(attempt).collect(),
         engine: Engine::Analyser { because: None },
+        detected_labels: None,
         confidence_basis: None,
         excluded: vec![],
         not_checked: vec![],

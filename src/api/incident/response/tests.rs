@@ -55,6 +55,7 @@ fn investigation() -> Investigation {
         engine: Engine::Analyser { because: None },
         excluded: vec![],
         not_checked: vec![],
+        detected_labels: None,
         confidence_basis: None,
     }
 }

@@ -60,6 +60,7 @@ fn investigation(confidence: f64) -> Investigation {
         engine: Engine::Analyser { because: None },
         excluded: vec![],
         not_checked: vec![],
+        detected_labels: None,
         confidence_basis: None,
     }
 }
