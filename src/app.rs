@@ -79,6 +79,9 @@ impl Core {
         let llm = config.model().map(Llm::build).transpose()?.map(Arc::new);
         let store = Store::open(location, Access::Serve).await?;
         let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
+        if let Some(client) = &data_storage {
+            audit.deliver_to(client.clone());
+        }
         let investigator = Investigator::new(InvestigatorParts {
             config: config.investigation.clone(),
             prompt: config.prompt,

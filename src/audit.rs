@@ -1,36 +1,62 @@
 //! The audit trail: what happened in each investigation, as typed events, recorded durably (audit specification).
 //!
+//! ```text
+//! record ─► store (group commit) ─► shipper ─► sender × k ─► DataStorage
+//!              ▲                    (schedule)     │
+//!              └── what became of each event ◄─────┘─► quarantine
+//! ```
+//!
 //! [`AuditTrail::record`] returns after the event is committed to the store and never does network I/O. An event gets
 //! its identity once, here, and its time in the same step in which it enters the write queue, so time order and commit
 //! order are the same. Audit never decides the outcome of an investigation: callers log a failure and go on.
 
+mod backpressure;
+mod circuit;
+mod classify;
 mod clock;
 mod config;
+mod confirm;
 mod content;
+mod delivery;
 mod envelope;
 mod event;
+mod fallback;
+mod local;
+mod parcel;
 mod profile;
+mod quarantine;
 mod response;
 pub mod rules;
+mod schedule;
 mod security;
+mod sender;
+mod shipper;
 #[cfg(test)]
 mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::value::to_raw_value;
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-pub use config::{AuditConfig, AuditSink, LocalAuditConfig};
+pub use backpressure::{Reservation, SpoolFull};
+pub use config::{AuditConfig, AuditSink, BackoffConfig, ConfirmConfig, LocalAuditConfig, SpoolConfig, SuspectConfig};
 pub use event::{AccessRefusal, AuditEvent, AuditSubject, Excerpt, Payload, RcaFinding, SessionEnd};
 pub use profile::Profile;
 pub use security::SecurityAudit;
 
-use crate::store::{AuditRow, FinalState, Store, StoreError, WritePermit};
+use crate::datastorage::DataStorage;
+use crate::store::{AuditRow, AuditTable, FinalState, QuarantineReason, Store, StoreError, WritePermit};
 use crate::telemetry::Metrics;
+use backpressure::Spool;
 use clock::EventClock;
+use delivery::Delivery;
+use local::LocalTable;
+use sender::Sender;
 
 /// Handle through which every event is recorded. Clones share it.
 #[derive(Debug, Clone)]
@@ -39,51 +65,179 @@ pub struct AuditTrail(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    local: LocalAuditConfig,
-    profile: Profile,
+    config: Arc<AuditConfig>,
+    sink: Sink,
     metrics: Metrics,
     clock: Mutex<EventClock>,
-    growth: Mutex<Growth>,
 }
 
-/// What was added since the table was last pruned.
-#[derive(Debug, Default)]
-struct Growth {
-    bytes: u64,
-    pruned_at: Option<Instant>,
+/// What becomes of a recorded event.
+#[derive(Debug)]
+enum Sink {
+    Local(LocalTable),
+    Outbox {
+        delivery: Arc<Delivery>,
+        /// Ends with the trail.
+        shipper: Mutex<Option<AbortOnDropHandle<()>>>,
+    },
+}
+
+/// Why no incident can be accepted, or what an operator should know (audit §3.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditFault {
+    /// The outbox is above its high-water mark.
+    SpoolFull,
+    /// An event waits longer than `audit.readiness_max_age_seconds`.
+    Overdue,
+    /// Nobody delivers.
+    NotDelivering,
+}
+
+impl AuditFault {
+    pub const ALL: [Self; 3] = [Self::SpoolFull, Self::Overdue, Self::NotDelivering];
+
+    /// Reason word of readiness.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SpoolFull => "audit_spool_full",
+            Self::Overdue => "audit_delivery_overdue",
+            Self::NotDelivering => "audit_unavailable",
+        }
+    }
 }
 
 impl AuditTrail {
+    /// Opens the trail for recording. With `audit.sink: datastorage` nothing is delivered before [`Self::deliver_to`].
+    ///
     /// # Errors
-    /// [`AuditError::SinkUnavailable`] for a sink that does not exist yet, [`AuditError::Store`] when the newest event
-    /// cannot be read.
+    /// [`AuditError::Store`] when what an earlier process left cannot be read.
     pub async fn open(config: &AuditConfig, store: Store, metrics: Metrics) -> Result<Self, AuditError> {
-        match config.sink {
-            AuditSink::Local => {}
-            AuditSink::DataStorage => return Err(AuditError::SinkUnavailable),
-        }
         metrics.declare_audit_events(config.schema_profile.event_types());
         let clock = EventClock::after(store.newest_event_timestamp().await?);
-        Ok(Self(Arc::new(Inner {
-            store,
-            local: config.local.clone(),
-            profile: config.schema_profile,
-            metrics,
-            clock: Mutex::new(clock),
-            growth: Mutex::new(Growth::default()),
-        })))
+        let sink = match config.sink {
+            AuditSink::Local => Sink::Local(LocalTable::new(&config.local)),
+            AuditSink::DataStorage => {
+                metrics.declare_audit_delivery(
+                    &QuarantineReason::ALL.map(QuarantineReason::as_str),
+                    &sender::FAILURE_CLASSES,
+                );
+                if let Some(salvage) = store.salvage() {
+                    metrics.audit_corrupt_records(salvage.unreadable);
+                }
+                let totals = store.outbox_totals().await?;
+                metrics.audit_recovered(totals.events);
+                if totals.events > 0 {
+                    tracing::info!(
+                        event = "audit_recovered",
+                        events = totals.events,
+                        "audit events of an earlier process wait"
+                    );
+                }
+                let delivery = Arc::new(Delivery::new(Spool::new(&config.spool, totals.bytes)));
+                Sink::Outbox { delivery, shipper: Mutex::new(None) }
+            }
+        };
+        Ok(Self(Arc::new(Inner { store, config: Arc::new(config.clone()), sink, metrics, clock: Mutex::new(clock) })))
+    }
+
+    /// Begins to deliver what waits and what will be recorded. Without effect for `audit.sink: local`.
+    pub fn deliver_to(&self, datastorage: DataStorage) {
+        let Sink::Outbox { delivery, shipper } = &self.0.sink else { return };
+        let sender = Sender {
+            store: self.0.store.clone(),
+            datastorage,
+            config: Arc::clone(&self.0.config),
+            metrics: self.0.metrics.clone(),
+        };
+        let task = tokio::spawn(shipper::run(sender, Arc::clone(delivery)));
+        *shipper.lock().unwrap_or_else(PoisonError::into_inner) = Some(AbortOnDropHandle::new(task));
+    }
+
+    /// Delivers what was recorded for up to `audit.drain_timeout_seconds`, then stops delivering; answers how many events
+    /// are left to the next start. Recording goes on working.
+    pub async fn drain(&self) -> u64 {
+        let Sink::Outbox { delivery, shipper } = &self.0.sink else { return 0 };
+        let is_delivering = shipper.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if is_delivering && timeout(self.0.config.drain_timeout, delivery.drained()).await.is_err() {
+            tracing::warn!(event = "audit_flush_timeout", "undelivered audit events are left to the next start");
+        }
+        self.stop_delivery();
+        if delivery.fallback.restore(&self.0.store, &self.0.metrics).await.is_err() {
+            let events = delivery.fallback.abandon(&self.0.metrics);
+            tracing::error!(
+                event = "audit_event_dropped",
+                events,
+                "events kept in memory are lost: the disk takes none"
+            );
+        }
+        match self.0.store.outbox_totals().await {
+            Ok(totals) => totals.events,
+            Err(_) => delivery.standing().waiting,
+        }
+    }
+
+    /// Stops delivering at once, as a crash would: requests under way are in doubt, the next start asks for them.
+    pub fn stop_delivery(&self) {
+        if let Sink::Outbox { shipper, .. } = &self.0.sink {
+            drop(shipper.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
+    }
+
+    /// Sets room aside for the events of one investigation, until the answer is dropped. Never fails: whoever was
+    /// accepted may run.
+    pub fn reserve(&self) -> Reservation {
+        match &self.0.sink {
+            Sink::Local(_) => Reservation::unlimited(),
+            Sink::Outbox { delivery, .. } => delivery.spool.reserve(),
+        }
+    }
+
+    /// Whether the trail of another incident would have room.
+    ///
+    /// # Errors
+    /// The outbox is above its high-water mark, or everything up to its bound is set aside.
+    pub fn admits(&self) -> Result<(), SpoolFull> {
+        match &self.0.sink {
+            Sink::Local(_) => Ok(()),
+            Sink::Outbox { delivery, .. } => delivery.spool.admits(),
+        }
+    }
+
+    /// What readiness has to tell now.
+    pub fn faults(&self) -> Vec<AuditFault> {
+        let Sink::Outbox { delivery, .. } = &self.0.sink else { return Vec::new() };
+        let standing = delivery.standing();
+        let present = |fault: &AuditFault| match fault {
+            AuditFault::SpoolFull => delivery.spool.is_above_high_water(),
+            AuditFault::Overdue => standing.oldest > self.0.config.readiness_age_max,
+            AuditFault::NotDelivering => !standing.alive,
+        };
+        AuditFault::ALL.into_iter().filter(present).collect()
     }
 
     /// Records one event; when this returns, it survives a crash. Nothing happens when the schema profile has no such
     /// event.
     ///
     /// # Errors
-    /// The event is not recorded. To be logged, never to change a result.
+    /// The event is not recorded; while the disk fails it is kept in memory, to be recorded later. To be logged, never to
+    /// change a result.
     pub async fn record(&self, event: AuditEvent) -> Result<(), AuditError> {
-        if !event.payload.kind().exists_in(self.0.profile) {
+        if !event.payload.kind().exists_in(self.0.config.schema_profile) {
             return Ok(());
         }
-        self.commit(event, WritePermit::record_event).await.map(drop)
+        let Sink::Outbox { delivery, .. } = &self.0.sink else {
+            return self.commit(event, WritePermit::record_event).await.map(drop);
+        };
+        let mut copy = None;
+        let recorded = self.commit(event, |permit, row| {
+            copy = Some(row.clone());
+            permit.record_event(row)
+        });
+        let recorded = recorded.await.map(drop);
+        if let (Err(AuditError::Store(StoreError::Write(_))), Some(row)) = (&recorded, copy) {
+            delivery.fallback.keep(row, &self.0.metrics);
+        }
+        recorded
     }
 
     /// Gives a session its final state and records the event that tells it, both or neither. Answers whether the session
@@ -110,62 +264,48 @@ impl AuditTrail {
         event: AuditEvent,
         queue: impl FnOnce(WritePermit, AuditRow) -> crate::store::Receipt,
     ) -> Result<u64, AuditError> {
+        if let Sink::Outbox { delivery, .. } = &self.0.sink
+            && !delivery.fallback.is_empty()
+        {
+            // Older events first. Should this fail, so will what follows.
+            let _ = delivery.fallback.restore(&self.0.store, &self.0.metrics).await;
+        }
+        let began = Instant::now();
         let event_type = event.payload.event_type();
         let event_id = Uuid::new_v4();
-        let data = to_raw_value(&envelope::event_data(&event, event_id, self.0.profile))?;
+        let profile = self.0.config.schema_profile;
+        let data = to_raw_value(&envelope::event_data(&event, event_id, profile))?;
+        let table = self.0.sink.table();
         let permit = self.0.store.permit().await?;
         let (receipt, bytes) = {
             // Held from taking the time until the row is queued: see the module's promise about order.
             let mut clock = self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
             let event_timestamp = clock.next(Timestamp::now());
-            let body = envelope::body(&event, event_timestamp, &data, self.0.profile)?;
+            let body = envelope::body(&event, event_timestamp, &data, profile)?;
             let correlation_id = envelope::correlation_id(&event).to_owned();
             let bytes = body.len() as u64;
-            (queue(permit, AuditRow { event_id, correlation_id, event_type, event_timestamp, body }), bytes)
+            (queue(permit, AuditRow { table, event_id, correlation_id, event_type, event_timestamp, body }), bytes)
         };
         let affected = receipt.committed().await?;
         if affected > 0 {
+            self.0.metrics.audit_committed(began.elapsed());
             self.0.metrics.audit_emitted(event_type);
         }
-        if self.0.growth_is_due(bytes) {
-            self.prune().await;
+        match &self.0.sink {
+            Sink::Local(local) => local.grew(bytes, &self.0.store).await,
+            Sink::Outbox { delivery, .. } if affected > 0 => delivery.recorded(bytes, event.payload.is_terminal()),
+            Sink::Outbox { .. } => {}
         }
         Ok(affected)
     }
-
-    /// Keeps the local table within its bounds.
-    async fn prune(&self) {
-        /// One call removes a bounded number of rows; a table that shrank in the configuration needs several.
-        const ROUNDS_MAX: usize = 256;
-        let local = &self.0.local;
-        let age = SignedDuration::try_from(local.age_max).unwrap_or(SignedDuration::MAX);
-        let before = Timestamp::now().checked_sub(age).unwrap_or(Timestamp::MIN);
-        for _ in 0..ROUNDS_MAX {
-            match self.0.store.prune_events(before, local.bytes_max).await {
-                Ok(0) => return,
-                Ok(events) => tracing::debug!(event = "audit_pruned", events, "oldest audit events removed"),
-                Err(error) => {
-                    tracing::warn!(event = "audit_prune_failed", error = %error, "old audit events stay for now");
-                    return;
-                }
-            }
-        }
-    }
 }
 
-impl Inner {
-    /// Whether enough was added, or enough time went by, to look at the bounds again.
-    fn growth_is_due(&self, bytes: u64) -> bool {
-        const EVERY: Duration = Duration::from_secs(600);
-        /// The table may exceed its bound by one part in this many.
-        const SLACK: u64 = 64;
-        let mut growth = self.growth.lock().unwrap_or_else(PoisonError::into_inner);
-        growth.bytes += bytes;
-        let due = growth.bytes > self.local.bytes_max / SLACK || growth.pruned_at.is_none_or(|at| at.elapsed() > EVERY);
-        if due {
-            *growth = Growth { bytes: 0, pruned_at: Some(Instant::now()) };
+impl Sink {
+    fn table(&self) -> AuditTable {
+        match self {
+            Self::Local(_) => AuditTable::Local,
+            Self::Outbox { .. } => AuditTable::Outbox,
         }
-        due
     }
 }
 
@@ -178,7 +318,4 @@ pub enum AuditError {
     /// A fault of this program.
     #[error("the audit event cannot be encoded")]
     Encode(#[from] serde_json::Error),
-    /// A configuration this version cannot serve.
-    #[error("audit.sink `datastorage` is not available; set `audit.sink: local`")]
-    SinkUnavailable,
 }

@@ -1,6 +1,7 @@
 //! The command line: thin subcommands over the library, and the terminal report.
 
 mod arguments;
+mod audit;
 mod check_config;
 mod healthcheck;
 mod investigate;
@@ -35,6 +36,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let outcome = match parsed.command {
         Command::Serve(options) => serve::serve(options),
         Command::Investigate(options) => investigate::investigate(options),
+        Command::Audit { command } => audit::audit(command),
         Command::CheckConfig(options) => check_config::check_config(&options),
         Command::Healthcheck(options) => healthcheck::healthcheck(&options),
         Command::Openapi => print(&crate::api::openapi()),

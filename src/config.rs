@@ -132,6 +132,7 @@ impl Config {
         self.session.check()?;
         self.auth.check()?;
         self.compat.check()?;
+        self.audit.check()?;
         self.investigation.check()?;
         self.prompt.check()?;
         self.shutdown.check()?;

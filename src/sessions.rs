@@ -191,18 +191,26 @@ impl Sessions {
     /// # Errors
     /// See [`SubmitError`]; nothing is stored then.
     pub async fn accept(&self, submission: Submission) -> Result<Accepted, SubmitError> {
+        self.0.audit.admits().map_err(|full| {
+            self.0.metrics.session_finished(SessionOutcome::Rejected, Duration::ZERO);
+            tracing::warn!(event = "session_rejected", reason = %full, "no room for another audit trail");
+            SubmitError::AuditFull
+        })?;
         let Submission { incident, caller, key, presence } = submission;
         let fingerprint = Fingerprint::of(&incident);
-        let claim = Claim { caller, key, fingerprint, is_shared: presence.grace().is_some() };
+        let is_shared = presence.grace().is_some() && key.is_none();
+        let claim = Claim { caller, key, fingerprint, is_shared };
         let id = SessionId::random();
         let admitted = self.0.table().admit(id, &claim, presence, Instant::now());
         match admitted.map_err(|refusal| self.refused(refusal))? {
-            Admission::Known(mut found) => {
+            Admission::Known { mut found, mut attendance } => {
                 if !found.is_stored().await {
                     return Err(SubmitError::Store(StoreError::Closed));
                 }
-                let attendance = presence.grace().map(|_| self.0.table().attend(found.id)).transpose();
-                let attendance = attendance.map_err(|refusal| self.refused(refusal))?.flatten();
+                if attendance.is_none() && presence.grace().is_some() {
+                    let attended = self.0.table().attend(found.id);
+                    attendance = attended.map_err(|refusal| self.refused(refusal))?;
+                }
                 tracing::info!(event = "session_found", session_id = %found.id, "the submission repeats an earlier one");
                 Ok(Accepted { id: found.id, attendance })
             }

@@ -8,7 +8,9 @@
 
 mod error;
 mod location;
+mod outbox;
 mod rows;
+mod salvage;
 mod sqlite;
 mod writer;
 
@@ -25,7 +27,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::StoreError;
 pub use location::{FILE_NAME, StoreConfig, StoreLocation};
-pub use rows::{AuditQuery, AuditRow, AuditTotals, FinalState, NewSession, SessionRow, StoredEvent};
+pub use rows::{
+    Arrival, AuditQuery, AuditRow, AuditTable, AuditTotals, DoubtfulRow, FinalState, NewSession, OutboxChange,
+    OutboxRow, OutboxState, OutboxTotals, QuarantineReason, QuarantinedEvent, SessionRow, StoredEvent, WaitingEvent,
+};
+pub use salvage::Salvage;
 
 use location::Files;
 use writer::{Job, WRITES_PENDING_MAX, Write, Writer};
@@ -53,6 +59,7 @@ struct Inner {
     // Last: lock and temporary directory outlive the connections.
     files: std::sync::Mutex<Option<Files>>,
     path: std::path::PathBuf,
+    salvage: Option<Salvage>,
 }
 
 impl fmt::Debug for Store {
@@ -77,20 +84,22 @@ impl Store {
     async fn own(location: &StoreLocation) -> Result<Self, StoreError> {
         let files = Files::own(location)?;
         // A temporary store is gone after a crash anyway: waiting for the disk would buy nothing.
-        let connection = sqlite::open_writer(&files.database, !files.is_temporary()).await?;
+        let (connection, salvage) = salvage::open(&files.database, !files.is_temporary()).await?;
         let readers = sqlite::open_readers(&files.database).await?;
         let (sender, jobs) = mpsc::channel(WRITES_PENDING_MAX);
         let closing = CancellationToken::new();
         let writer = Writer { connection, jobs, closing: closing.clone() };
         let writer = tokio::spawn(writer.run());
-        Ok(Self::assemble(files, readers, Some(sender), closing, Some(writer)))
+        let mut inner = Self::assemble(files, readers, Some(sender), closing, Some(writer));
+        inner.salvage = salvage;
+        Ok(Self(Arc::new(inner)))
     }
 
     async fn borrow(location: &StoreLocation) -> Result<Self, StoreError> {
         let files = Files::borrow(location)?;
         let readers = sqlite::open_readers(&files.database).await?;
         sqlite::check_schema(&files.database, &readers).await?;
-        Ok(Self::assemble(files, readers, None, CancellationToken::new(), None))
+        Ok(Self(Arc::new(Self::assemble(files, readers, None, CancellationToken::new(), None))))
     }
 
     fn assemble(
@@ -99,8 +108,8 @@ impl Store {
         jobs: Option<mpsc::Sender<Job>>,
         closing: CancellationToken,
         writer: Option<JoinHandle<Result<(), StoreError>>>,
-    ) -> Self {
-        Self(Arc::new(Inner {
+    ) -> Inner {
+        Inner {
             readers,
             jobs,
             closing,
@@ -108,7 +117,8 @@ impl Store {
             failing: Arc::new(AtomicBool::new(false)),
             path: files.database.clone(),
             files: std::sync::Mutex::new(Some(files)),
-        }))
+            salvage: None,
+        }
     }
 
     /// Commits what is queued, checkpoints, gives the lock back and removes a temporary directory. Later calls fail with
@@ -131,6 +141,24 @@ impl Store {
     /// The database file.
     pub fn path(&self) -> &Path {
         &self.0.path
+    }
+
+    /// What was saved when the database was found damaged at the start.
+    pub fn salvage(&self) -> Option<&Salvage> {
+        self.0.salvage.as_ref()
+    }
+
+    /// Has the next start check the database when `error` says that it is damaged.
+    pub fn distrust(&self, error: &StoreError) {
+        if !error.is_damage() {
+            return;
+        }
+        match salvage::mark(self.path()) {
+            Ok(()) => {
+                tracing::error!(event = "store_damaged", "the state database is damaged; the next start checks it")
+            }
+            Err(error) => tracing::error!(event = "store_damaged", error = %error, "the state database is damaged"),
+        }
     }
 
     /// Whether the newest write failed: the disk is full or gone. Readiness looks here.
@@ -232,7 +260,7 @@ impl Store {
         sqlite::audit_totals(&self.0.readers).await
     }
 
-    /// Timestamp of the newest audit event.
+    /// Timestamp of the newest audit event ever kept, delivered ones included.
     ///
     /// # Errors
     /// The store cannot be read.

@@ -284,6 +284,8 @@ impl From<SubmitError> for Problem {
             SubmitError::QueueFull => Self::new(Kind::Unavailable, "Too many investigations are waiting")
                 .retry_after(UNAVAILABLE_RETRY_SECONDS),
             SubmitError::Draining => Self::shutting_down(),
+            SubmitError::AuditFull => Self::new(Kind::Unavailable, "Too many audit events wait for delivery")
+                .retry_after(UNAVAILABLE_RETRY_SECONDS),
             SubmitError::KeyTaken => {
                 Self::new(Kind::IdempotencyConflict, "The Idempotency-Key was used for another request")
             }

@@ -54,7 +54,11 @@ impl App {
         server.closed().await;
         stop_watching.cancel();
 
-        // 6. Whatever was recorded is on disk already; a clean close saves the next start a recovery.
+        // 6. Deliver what was recorded; what cannot be delivered now is on disk and left to the next start.
+        let undelivered = signals.hurry.run_until_cancelled(core.audit.drain()).await;
+        core.audit.stop_delivery();
+
+        // 7. Nothing writes any more; a clean close saves the next start a recovery.
         match timeout(Duration::from_secs(shutdown.flush_seconds), core.store.close()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => warn!(event = "store_close_failed", error = %error, "the store did not close cleanly"),
@@ -64,6 +68,7 @@ impl App {
             event = "shutdown_complete",
             sessions_finished = drained.finished,
             sessions_parked = drained.parked,
+            audit_events_undelivered = undelivered,
             duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "shutdown complete"
         );

@@ -24,9 +24,9 @@ pub enum AppError {
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
-    DataStorage(#[from] DataStorageBuildError),
-    #[error(transparent)]
     Llm(#[from] LlmBuildError),
+    #[error(transparent)]
+    DataStorage(#[from] DataStorageBuildError),
     #[error(transparent)]
     Tools(#[from] crate::tools::BuildError),
     #[error("cannot listen on {address}")]
@@ -53,13 +53,13 @@ impl AppError {
         match self {
             Self::Configuration(_)
             | Self::Catalogue(_)
-            | Self::DataStorage(_)
             | Self::Bundle(_)
             | Self::Live(_)
             | Self::Llm(_)
+            | Self::DataStorage(_)
             | Self::Tools(_)
             | Self::Auth(_) => true,
-            Self::Store(StoreError::Url { .. }) | Self::Audit(AuditError::SinkUnavailable) => true,
+            Self::Store(StoreError::Url { .. }) => true,
             Self::Bind { .. }
             | Self::Listener(_)
             | Self::Store(_)

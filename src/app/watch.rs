@@ -9,12 +9,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::Core;
 use crate::api::Readiness;
+use crate::audit::{AuditFault, AuditTrail};
 use crate::catalogue::Catalogue;
 use crate::config::{CatalogueSource, ClusterSource, Config};
 use crate::datastorage::DataStorage;
 use crate::store::Store;
 use crate::telemetry::metrics::Dependency;
 
+/// Between two looks at the audit trail.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks at the store.
 const STORE_INTERVAL: Duration = Duration::from_secs(1);
 /// Reason word of a store that cannot write.
@@ -40,6 +43,7 @@ pub(super) fn spawn(core: &Core, readiness: &Readiness, config: &Config, stop: &
         tokio::spawn(async move { stop.run_until_cancelled(watcher).await });
     };
     until_stopped(Box::pin(watch_store(core.store.clone(), readiness.clone())));
+    until_stopped(Box::pin(watch_audit(core.audit.clone(), readiness.clone())));
     if let Some(client) = core.data_storage.clone() {
         until_stopped(Box::pin(watch_certificates(client.clone())));
         let probe = move || {
@@ -124,6 +128,20 @@ where
     }
 }
 
+async fn watch_audit(audit: AuditTrail, readiness: Readiness) {
+    loop {
+        sleep(AUDIT_INTERVAL).await;
+        let present = audit.faults();
+        for fault in AuditFault::ALL {
+            if present.contains(&fault) {
+                readiness.broken(fault.as_str());
+            } else {
+                readiness.mended(fault.as_str());
+            }
+        }
+    }
+}
+
 async fn watch_store(store: Store, readiness: Readiness) {
     loop {
         sleep(STORE_INTERVAL).await;
@@ -132,7 +150,9 @@ async fn watch_store(store: Store, readiness: Readiness) {
         } else {
             readiness.broken(STORE_UNAVAILABLE);
             // The next success clears the flag, also when nobody else writes.
-            let _ = store.probe().await;
+            if let Err(error) = store.probe().await {
+                store.distrust(&error);
+            }
         }
     }
 }

@@ -69,4 +69,14 @@ mod tests {
         let hour_before = at(-3_600);
         assert_eq!([clock.next(hour_before), clock.next(hour_before)], [hour_before, micros_after(hour_before, 1)]);
     }
+
+    /// Audit §3.13 #10.
+    #[test]
+    fn test_10_set_back_by_an_hour_set_forward_by_two_and_two_in_one_microsecond() {
+        let mut clock = EventClock::after(Some(at(0)));
+        assert_eq!(clock.next(at(-3_600)), at(-3_600), "an hour ahead would be refused");
+        assert_eq!(clock.next(at(7_200)), at(7_200));
+        assert_eq!(clock.next(at(7_200)), micros_after(at(7_200), 1));
+        assert_eq!(clock.next(at(7_200 - 600)), micros_after(at(7_200), 2), "ten minutes back: goes on counting");
+    }
 }

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::audit::AuditCommand;
+
 const EXAMPLES: &str = "\
 Examples:
   holmesgpt-api investigate examples/oom-cart-api/incident.json
   holmesgpt-api investigate deployment/cart-api -n checkout
   holmesgpt-api serve --config examples/standalone.yaml --port 8080
+  holmesgpt-api audit list --since 24h --type aiagent.response.complete
   holmesgpt-api check-config --config /etc/holmesgpt/config.yaml
 
 Exit codes: 0 ok, 1 runtime fault, 2 usage or bad input, 3 a person must look (investigate), 64 bad configuration.";
@@ -37,6 +40,11 @@ pub(super) enum Command {
     Serve(ServeOptions),
     /// Diagnose one incident, or one object, and print a report.
     Investigate(InvestigateOptions),
+    /// Look at the audit trail, and put refused events back for delivery.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Check a configuration file and the catalogue it names, and say what would run.
     CheckConfig(CheckConfigOptions),
     /// Ask a running service whether it is alive: exit 0 or 1 (for container health checks).

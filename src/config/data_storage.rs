@@ -33,6 +33,7 @@ impl Config {
         if self.data_storage().as_ref().is_some_and(is_assumed) {
             notices.push(format!("nothing sets data_storage.url: {} is asked", DataStorageConfig::URL_DEFAULT));
         }
+        notices.extend(self.audit.notices());
         notices
     }
 

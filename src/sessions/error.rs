@@ -52,6 +52,9 @@ pub enum SubmitError {
     /// The caller's key belongs to another request of the same caller.
     #[error("the idempotency key belongs to another request")]
     KeyTaken,
+    /// Too many audit events wait for delivery (audit §3.8). Worth a retry later.
+    #[error("too many audit events wait for delivery")]
+    AuditFull,
     /// The session could not be made durable.
     #[error("the session could not be stored")]
     Store(#[source] StoreError),

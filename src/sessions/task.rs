@@ -178,6 +178,7 @@ impl Inner {
 
     /// From the slot to the end of the run. The slot is given back on return.
     async fn live(&self, session: &Admitted, _slot: OwnedSemaphorePermit, ties: &Ties) -> Life {
+        let _room = self.audit.reserve();
         let started = Instant::now();
         let queued = started - session.accepted;
         self.table().investigating(session.id);

@@ -43,12 +43,47 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the database itself is at fault: its file holds something else than SQLite wrote.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Open { source, .. } | Self::Read(source) | Self::Write(source) => says_damage(source),
+            Self::Value { .. } => true,
+            Self::Url { .. }
+            | Self::File { .. }
+            | Self::Locked { .. }
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::ReadOnly
+            | Self::Closed => false,
+        }
+    }
+
     pub(super) fn read(source: sqlx::Error) -> Self {
         Self::Read(Arc::new(source))
     }
 
     pub(super) fn write(source: sqlx::Error) -> Self {
         Self::Write(Arc::new(source))
+    }
+}
+
+fn says_damage(error: &sqlx::Error) -> bool {
+    /// Primary result codes of SQLite: the file is malformed, the file is no database.
+    const DAMAGE: [i32; 2] = [11, 26];
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().and_then(|code| code.parse::<i32>().ok());
+            code.is_some_and(|code| DAMAGE.contains(&(code & 0xff)))
+        }
+        // A column that holds another type than its table declares.
+        sqlx::Error::ColumnDecode { .. } => true,
+        sqlx::Error::Migrate(error) => match error.as_ref() {
+            sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
+                says_damage(error)
+            }
+            _ => false,
+        },
+        _ => false,
     }
 }
 

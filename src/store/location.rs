@@ -108,7 +108,7 @@ impl Drop for Files {
     }
 }
 
-fn fault(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
+pub(super) fn fault(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
     let path = path.to_owned();
     move |source| StoreError::File { action, path, source: Arc::new(source) }
 }
@@ -119,7 +119,7 @@ fn make_directory(directory: &Path) -> io::Result<()> {
 }
 
 /// SQLite gives its `-wal` and `-shm` files the mode of the database.
-fn make_private_file(path: &Path) -> io::Result<()> {
+pub(super) fn make_private_file(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     let mode = file.metadata()?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 && file.set_permissions(Permissions::from_mode(0o600)).is_err() {

@@ -1,7 +1,14 @@
 //! What goes into the tables and comes out of them. Values are plain: what they mean is for the rooms above.
 
+mod outbox;
+
 use jiff::Timestamp;
 use uuid::Uuid;
+
+pub use outbox::{
+    Arrival, DoubtfulRow, OutboxChange, OutboxRow, OutboxState, OutboxTotals, QuarantineReason, QuarantinedEvent,
+    WaitingEvent,
+};
 
 /// A session when it is accepted; its state is `pending`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,9 +64,19 @@ pub struct SessionRow {
     pub standing: Option<String>,
 }
 
+/// Which table keeps an audit event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditTable {
+    /// Events that stay here.
+    Local,
+    /// Events on their way to DataStorage.
+    Outbox,
+}
+
 /// An audit event ready to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
+    pub table: AuditTable,
     pub event_id: Uuid,
     pub correlation_id: String,
     pub event_type: &'static str,
@@ -82,11 +99,12 @@ pub struct StoredEvent {
     pub intact: bool,
 }
 
-/// Which audit events to read, oldest first.
+/// Which audit events to read, oldest first. Asks the local table, the outbox and the quarantine alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditQuery {
     pub correlation_id: Option<String>,
     pub event_type: Option<String>,
+    pub event_id: Option<String>,
     pub since: Option<Timestamp>,
     /// Exclusive.
     pub until: Option<Timestamp>,
@@ -105,6 +123,7 @@ impl Default for AuditQuery {
         Self {
             correlation_id: None,
             event_type: None,
+            event_id: None,
             since: None,
             until: None,
             after_seq: 0,

@@ -1,19 +1,26 @@
 //! Every SQL statement of the SQLite store.
 
+mod columns;
+mod outbox;
+mod salvage;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, QueryBuilder, Sqlite, SqliteConnection};
+
+use columns::{body, bytes, digest, instant, number, optional_instant, optional_text, text, timestamp, total};
+pub(super) use outbox::*;
+pub(super) use salvage::{find_damage, salvage};
 
 use super::error::StoreError;
-use super::rows::{AuditQuery, AuditRow, AuditTotals, FinalState, NewSession, SessionRow, StoredEvent};
+use super::rows::{AuditQuery, AuditRow, AuditTable, AuditTotals, FinalState, NewSession, SessionRow, StoredEvent};
 
 /// How long a statement waits for a lock of another process (`audit requeue`, a backup).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,6 +65,19 @@ async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), S
     transaction.commit().await.map_err(|source| unopened(path, source))
 }
 
+/// Moves one event out of the quarantine over a connection of its own; another process may own the database.
+pub(super) async fn requeue_beside(path: &Path, event_id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let connection = options(path).synchronous(SqliteSynchronous::Full).connect().await;
+    let mut connection = connection.map_err(|source| unopened(path, source))?;
+    let found = schema_version(&mut connection).await.map_err(|source| unopened(path, source))?;
+    same_version(path, found)?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::write)?;
+    let moved = requeue(&mut transaction, event_id, now).await.map_err(StoreError::write)?;
+    transaction.commit().await.map_err(StoreError::write)?;
+    connection.close().await.map_err(StoreError::write)?;
+    Ok(moved > 0)
+}
+
 /// Connections that only read. Opens one of them now, so that faults show here.
 pub(super) async fn open_readers(path: &Path) -> Result<SqlitePool, StoreError> {
     SqlitePoolOptions::new()
@@ -75,6 +95,10 @@ pub(super) async fn open_readers(path: &Path) -> Result<SqlitePool, StoreError> 
 pub(super) async fn check_schema(path: &Path, readers: &SqlitePool) -> Result<(), StoreError> {
     let mut connection = readers.acquire().await.map_err(StoreError::read)?;
     let found = schema_version(&mut connection).await.map_err(|source| unopened(path, source))?;
+    same_version(path, found)
+}
+
+fn same_version(path: &Path, found: i64) -> Result<(), StoreError> {
     let known = known_version();
     match found.cmp(&known) {
         std::cmp::Ordering::Greater => Err(newer(path, found)),
@@ -185,8 +209,15 @@ pub(super) async fn remove_session(connection: &mut SqliteConnection, id: &str) 
         .map(|done| done.rows_affected())
 }
 
-/// Keeps one event. The same event a second time (a retried write) changes nothing.
+/// Keeps one event in its table. The same event a second time (a retried write) changes nothing.
 pub(super) async fn insert_event(connection: &mut SqliteConnection, row: &AuditRow) -> Result<u64, sqlx::Error> {
+    match row.table {
+        AuditTable::Local => insert_local(connection, row).await,
+        AuditTable::Outbox => insert_outbox(connection, row).await,
+    }
+}
+
+async fn insert_local(connection: &mut SqliteConnection, row: &AuditRow) -> Result<u64, sqlx::Error> {
     sqlx::query(
         "INSERT INTO audit_events (event_id, correlation_id, event_type, event_timestamp, body_bytes, sha256, body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (event_id) DO NOTHING",
@@ -196,7 +227,7 @@ pub(super) async fn insert_event(connection: &mut SqliteConnection, row: &AuditR
     .bind(row.event_type)
     .bind(row.event_timestamp.as_microsecond())
     .bind(i64::try_from(row.body.len()).unwrap_or(i64::MAX))
-    .bind(digest(&row.body))
+    .bind(digest(row.body.as_bytes()))
     .bind(&row.body)
     .execute(connection)
     .await
@@ -260,20 +291,20 @@ pub(super) async fn sessions(readers: &SqlitePool) -> Result<Vec<SessionRow>, St
 
 fn session_row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
     Ok(SessionRow {
-        id: column(row, "id")?,
-        state: column(row, "state")?,
-        caller: column(row, "caller")?,
-        shape: column(row, "shape")?,
-        incident_id: column(row, "incident_id")?,
+        id: text(row, "id")?,
+        state: text(row, "state")?,
+        caller: text(row, "caller")?,
+        shape: text(row, "shape")?,
+        incident_id: text(row, "incident_id")?,
         created_at: instant(row, "created_at")?,
         started_at: optional_instant(row, "started_at")?,
         completed_at: optional_instant(row, "completed_at")?,
         deadline_at: instant(row, "deadline_at")?,
-        error: column(row, "error")?,
-        kind: column(row, "kind")?,
-        idempotency_key: column(row, "idempotency_key")?,
-        request_sha256: column(row, "request_sha256")?,
-        standing: column(row, "standing")?,
+        error: optional_text(row, "error")?,
+        kind: text(row, "kind")?,
+        idempotency_key: optional_text(row, "idempotency_key")?,
+        request_sha256: bytes(row, "request_sha256")?,
+        standing: optional_text(row, "standing")?,
     })
 }
 
@@ -292,12 +323,22 @@ pub(super) async fn events(readers: &SqlitePool, query: &AuditQuery) -> Result<V
     let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(
         "SELECT seq, event_id, correlation_id, event_type, event_timestamp, sha256, body FROM audit_events WHERE seq > ",
     );
+    push_filter(&mut sql, query);
+    let rows = sql.build().fetch_all(readers).await.map_err(StoreError::read)?;
+    rows.iter().map(stored_event).collect()
+}
+
+/// What follows `WHERE seq > `.
+fn push_filter(sql: &mut QueryBuilder<Sqlite>, query: &AuditQuery) {
     sql.push_bind(query.after_seq);
     if let Some(correlation_id) = &query.correlation_id {
-        sql.push(" AND correlation_id = ").push_bind(correlation_id);
+        sql.push(" AND correlation_id = ").push_bind(correlation_id.clone());
     }
     if let Some(event_type) = &query.event_type {
-        sql.push(" AND event_type = ").push_bind(event_type);
+        sql.push(" AND event_type = ").push_bind(event_type.clone());
+    }
+    if let Some(event_id) = &query.event_id {
+        sql.push(" AND event_id = ").push_bind(event_id.clone());
     }
     if let Some(since) = query.since {
         sql.push(" AND event_timestamp >= ").push_bind(since.as_microsecond());
@@ -306,20 +347,17 @@ pub(super) async fn events(readers: &SqlitePool, query: &AuditQuery) -> Result<V
         sql.push(" AND event_timestamp < ").push_bind(until.as_microsecond());
     }
     sql.push(" ORDER BY seq LIMIT ").push_bind(query.events_max);
-    let rows = sql.build().fetch_all(readers).await.map_err(StoreError::read)?;
-    rows.iter().map(stored_event).collect()
 }
 
 fn stored_event(row: &SqliteRow) -> Result<StoredEvent, StoreError> {
-    let body: String = column(row, "body")?;
-    let sha256: Vec<u8> = column(row, "sha256")?;
+    let (body, intact) = body(row)?;
     Ok(StoredEvent {
-        seq: column(row, "seq")?,
-        event_id: column(row, "event_id")?,
-        correlation_id: column(row, "correlation_id")?,
-        event_type: column(row, "event_type")?,
+        seq: number(row, "seq")?,
+        event_id: text(row, "event_id")?,
+        correlation_id: text(row, "correlation_id")?,
+        event_type: text(row, "event_type")?,
         event_timestamp: instant(row, "event_timestamp")?,
-        intact: digest(&body) == sha256,
+        intact,
         body,
     })
 }
@@ -327,37 +365,17 @@ fn stored_event(row: &SqliteRow) -> Result<StoredEvent, StoreError> {
 pub(super) async fn audit_totals(readers: &SqlitePool) -> Result<AuditTotals, StoreError> {
     let row =
         sqlx::query("SELECT events, bytes FROM audit_totals").fetch_one(readers).await.map_err(StoreError::read)?;
-    let count = |name| column::<i64>(&row, name).map(|count| u64::try_from(count).unwrap_or(0));
-    Ok(AuditTotals { events: count("events")?, bytes: count("bytes")? })
+    Ok(AuditTotals { events: total(&row, "events")?, bytes: total(&row, "bytes")? })
 }
 
 pub(super) async fn newest_event_timestamp(readers: &SqlitePool) -> Result<Option<Timestamp>, StoreError> {
-    let newest: Option<i64> = sqlx::query_scalar("SELECT max(event_timestamp) FROM audit_events")
-        .fetch_one(readers)
-        .await
-        .map_err(StoreError::read)?;
-    newest.map(|micros| timestamp(micros, "event_timestamp")).transpose()
-}
-
-fn digest(body: &str) -> Vec<u8> {
-    Sha256::digest(body.as_bytes()).to_vec()
-}
-
-fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, StoreError>
-where
-    T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
-{
-    row.try_get(name).map_err(StoreError::read)
-}
-
-fn instant(row: &SqliteRow, name: &'static str) -> Result<Timestamp, StoreError> {
-    timestamp(column(row, name)?, name)
-}
-
-fn optional_instant(row: &SqliteRow, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
-    column::<Option<i64>>(row, name)?.map(|micros| timestamp(micros, name)).transpose()
-}
-
-fn timestamp(micros: i64, column: &'static str) -> Result<Timestamp, StoreError> {
-    Timestamp::from_microsecond(micros).map_err(|_| StoreError::Value { column })
+    // An aggregate ignores nulls, the function `max` of several arguments does not.
+    let newest: Option<i64> = sqlx::query_scalar(
+        "SELECT max(newest) FROM (SELECT max(event_timestamp) AS newest FROM audit_events
+         UNION ALL SELECT newest_timestamp FROM audit_outbox_totals)",
+    )
+    .fetch_one(readers)
+    .await
+    .map_err(StoreError::read)?;
+    Ok(newest.map(timestamp))
 }

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::error::StoreError;
-use super::rows::{AuditRow, FinalState, NewSession};
+use super::rows::{AuditRow, FinalState, NewSession, OutboxChange};
 use super::sqlite;
 
 /// Writes waiting for a commit; more wait for a place.
@@ -19,11 +19,31 @@ const GROUP_WRITES_MAX: usize = 256;
 #[derive(Debug)]
 pub(super) enum Write {
     InsertSession(NewSession),
-    StartSession { id: String, at: Timestamp },
-    FinishSession { end: FinalState, event: Option<AuditRow> },
-    RemoveSession { id: String, event: Option<AuditRow> },
+    StartSession {
+        id: String,
+        at: Timestamp,
+    },
+    FinishSession {
+        end: FinalState,
+        event: Option<AuditRow>,
+    },
+    RemoveSession {
+        id: String,
+        event: Option<AuditRow>,
+    },
     RecordEvent(AuditRow),
-    PruneEvents { before: Timestamp, bytes_max: u64, rows_max: u32 },
+    PruneEvents {
+        before: Timestamp,
+        bytes_max: u64,
+        rows_max: u32,
+    },
+    /// All of them in this order.
+    ChangeOutbox(Vec<OutboxChange>),
+    PruneQuarantine {
+        before: Timestamp,
+        bytes_max: u64,
+        rows_max: u32,
+    },
     Probe,
 }
 
@@ -50,6 +70,16 @@ impl Write {
             Self::RecordEvent(event) => sqlite::insert_event(connection, event).await,
             Self::PruneEvents { before, bytes_max, rows_max } => {
                 sqlite::prune_events(connection, *before, *bytes_max, *rows_max).await
+            }
+            Self::ChangeOutbox(changes) => {
+                let mut affected = 0;
+                for change in changes {
+                    affected += sqlite::change_outbox(connection, change).await?;
+                }
+                Ok(affected)
+            }
+            Self::PruneQuarantine { before, bytes_max, rows_max } => {
+                sqlite::prune_quarantine(connection, *before, *bytes_max, *rows_max).await
             }
             Self::Probe => sqlite::probe(connection).await,
         }

@@ -4,6 +4,7 @@
 //! happened; which series move is decided here. Label values that come from outside (models, signal names, tools) are
 //! cut and capped, so that no caller can grow the number of series without bound.
 
+mod audit;
 mod families;
 pub mod labels;
 mod process;
@@ -14,11 +15,12 @@ use std::time::Duration;
 
 use prometheus::{Encoder, TextEncoder};
 
+pub use self::audit::AuditOutbox;
 use self::families::Families;
 pub use self::labels::{
-    AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason, EvictionReason, InjectionSign,
-    InvestigationStatus, LlmErrorKind, LlmStatus, Phase, PhaseOutcome, RedactedIn, RetryOutcome, SessionOutcome,
-    StoredStatus, TokenType, ToolStatus,
+    AuditEndpoint, AuditWrite, AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason,
+    EvictionReason, InjectionSign, InvestigationStatus, LlmErrorKind, LlmStatus, Phase, PhaseOutcome, RedactedIn,
+    RetryOutcome, SessionOutcome, StoredStatus, TokenType, ToolStatus,
 };
 use self::process::ProcessFamilies;
 use super::Build;

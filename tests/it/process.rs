@@ -40,12 +40,14 @@ pub(crate) struct Service {
 impl Service {
     /// Starts on a free port and waits for the line that tells it.
     pub(crate) fn start(state: &Path, arguments: &[&str]) -> Self {
-        let mut child = holmesgpt()
-            .args(arguments)
-            .args(["--port", "0", "--state-dir", state.to_str().unwrap()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = holmesgpt();
+        command.args(arguments).args(["--port", "0", "--state-dir", state.to_str().unwrap()]);
+        Self::started(command)
+    }
+
+    /// The same with a command line of the test's own.
+    pub(crate) fn started(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (sender, log) = mpsc::channel();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -66,12 +68,19 @@ impl Service {
         }
     }
 
-    fn terminate(&self) {
+    /// Resident memory, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+    }
+
+    pub(crate) fn terminate(&self) {
         let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    fn exit(mut self) -> ExitStatus {
+    pub(crate) fn exit(mut self) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

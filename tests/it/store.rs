@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use holmesgpt_api::store::{
-    Access, AuditQuery, AuditRow, FILE_NAME, FinalState, NewSession, Store, StoreError, StoreLocation,
+    Access, AuditQuery, AuditRow, AuditTable, FILE_NAME, FinalState, NewSession, Store, StoreError, StoreLocation,
 };
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -21,6 +21,7 @@ async fn open(directory: &Path) -> Store {
 
 fn event(correlation_id: &str, body: &str) -> AuditRow {
     AuditRow {
+        table: AuditTable::Local,
         event_id: Uuid::new_v4(),
         correlation_id: correlation_id.to_owned(),
         event_type: "aiagent.llm.request",
@@ -209,15 +210,19 @@ async fn a_database_of_a_newer_version_is_not_touched() {
 }
 
 #[tokio::test]
-async fn other_files_are_refused_with_their_path() {
+async fn other_files_are_moved_aside_by_the_owner_and_refused_with_their_path_by_readers() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join(FILE_NAME);
-    std::fs::write(&file, "this is not a database, and it is longer than a header of one hundred bytes. ".repeat(3))
-        .unwrap();
-    let error = Store::open(&StoreLocation::File(file.clone()), Access::Serve).await.unwrap_err();
+    let text = "this is not a database, and it is longer than a header of one hundred bytes. ".repeat(3);
+    std::fs::write(&file, &text).unwrap();
+    let error = Store::open(&StoreLocation::File(file.clone()), Access::ReadOnly).await.unwrap_err();
     assert!(matches!(error, StoreError::Open { .. }) && error.to_string().contains("state.db"), "{error:?}");
+    let store = Store::open(&StoreLocation::File(file.clone()), Access::Serve).await.unwrap();
+    let salvage = store.salvage().unwrap();
+    assert_eq!(std::fs::read_to_string(&salvage.aside).unwrap(), text, "moved, never deleted");
+    assert_eq!(store.audit_totals().await.unwrap().events, 0);
 
-    let below_a_file = file.join("state.db");
+    let below_a_file = salvage.aside.join("state.db");
     let error = Store::open(&StoreLocation::File(below_a_file), Access::Serve).await.unwrap_err();
     assert!(matches!(error, StoreError::File { .. }), "{error:?}");
 

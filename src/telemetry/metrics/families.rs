@@ -1,9 +1,12 @@
 //! Every metric family: its name, help text, labels and buckets, each written once (operations §4.2, §4.4).
 
+mod audit;
+
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+pub(super) use self::audit::AuditFamilies;
 use super::MetricsError;
 use super::labels::{
     AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason, EvictionReason, InjectionSign,
@@ -68,6 +71,7 @@ pub(super) struct Families {
 
     pub(super) audit_emitted: IntCounterVec,
     pub(super) audit_dropped: IntCounterVec,
+    pub(super) audit: AuditFamilies,
 
     pub(super) dependency_up: IntGaugeVec,
     pub(super) dependency_request_seconds: HistogramVec,
@@ -223,6 +227,7 @@ impl Families {
                 &["event_type"],
             )?,
             audit_dropped: r.counters("audit_events_dropped_total", "Audit events given up", &["service", "reason"])?,
+            audit: AuditFamilies::register(&r)?,
 
             dependency_up: r.gauges(
                 "aiagent_api_dependency_up",
@@ -325,6 +330,10 @@ impl Registrar {
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
         self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
+        self.add(IntCounter::new(name, help))
     }
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, MetricsError> {

@@ -67,6 +67,10 @@ labels! {
     DropReason {
         BufferFull = "buffer_full", RetriesExhausted = "retries_exhausted", Rejected = "rejected", Shutdown = "shutdown",
     }
+    /// How audit events were sent.
+    AuditEndpoint { Single = "single", Batch = "batch" }
+    /// How a request with audit events ended.
+    AuditWrite { Success = "success", Failure = "failure" }
     /// A sign that somebody tries to steer the model through data.
     InjectionSign { MarkedResult = "marked_result", PlantedWorkflow = "planted_workflow" }
     /// Where a secret was taken out of.

@@ -130,6 +130,36 @@ fn every_family_moves() {
             &[(r#"audit_events_dropped_total{reason="rejected",service="holmesgpt-api"}"#, 1.0)],
         ),
         (
+            Box::new(|m| {
+                m.audit_outbox(AuditOutbox { events: 4, bytes: 400, bytes_max: 1_000, oldest: SECOND, quarantined: 2 })
+            }),
+            &[
+                ("aiagent_api_audit_buffer_events", 4.0),
+                ("aiagent_api_audit_buffer_capacity", 10.0),
+                ("audit_spool_bytes", 400.0),
+                ("audit_spool_oldest_seconds", 1.0),
+                ("audit_quarantine_events", 2.0),
+            ],
+        ),
+        (
+            Box::new(|m| m.audit_write(AuditWrite::Failure)),
+            &[(r#"aiagent_api_audit_writes_total{result="failure"}"#, 1.0)],
+        ),
+        (Box::new(|m| m.audit_request(SECOND)), &[("aiagent_api_audit_flush_duration_seconds_count", 1.0)]),
+        (Box::new(|m| m.audit_committed(SECOND)), &[("audit_commit_duration_seconds_count", 1.0)]),
+        (
+            Box::new(|m| m.audit_written("aiagent.llm.request", AuditEndpoint::Batch)),
+            &[(r#"audit_events_written_total{endpoint="batch",event_type="aiagent.llm.request"}"#, 1.0)],
+        ),
+        (Box::new(|m| m.audit_batch_failed("ambiguous")), &[(r#"audit_batches_failed_total{class="ambiguous"}"#, 1.0)]),
+        (Box::new(|m| m.audit_quarantined("expired")), &[(r#"audit_events_quarantined_total{reason="expired"}"#, 1.0)]),
+        (Box::new(Metrics::audit_repaired), &[("audit_events_repaired_total", 1.0)]),
+        (Box::new(|m| m.audit_unconfirmed(2)), &[("audit_events_unconfirmed_total", 2.0)]),
+        (Box::new(|m| m.audit_duplicates_suppressed(3)), &[("audit_duplicates_suppressed_total", 3.0)]),
+        (Box::new(|m| m.audit_recovered(5)), &[("audit_recovered_events_total", 5.0)]),
+        (Box::new(|m| m.audit_corrupt_records(1)), &[("audit_corrupt_records_total", 1.0)]),
+        (Box::new(|m| m.audit_spool_degraded(true)), &[("audit_spool_degraded", 1.0)]),
+        (
             Box::new(|m| m.redacted(RedactedIn::Prompt, 3)),
             &[(r#"aiagent_api_sanitizer_redactions_total{where="prompt"}"#, 3.0)],
         ),
@@ -165,6 +195,7 @@ fn every_family_moves() {
 fn closed_sets_exist_before_anything_happens() {
     let metrics = metrics();
     metrics.declare_audit_events(["aiagent.llm.request"]);
+    metrics.declare_audit_delivery(&["expired"], &["ambiguous"]);
     let text = metrics.encode();
     for series in [
         r#"aiagent_api_investigations_total{status="error"}"#,
@@ -172,6 +203,9 @@ fn closed_sets_exist_before_anything_happens() {
         r#"aiagent_sessions_completed_total{outcome="timeout"}"#,
         r#"aiagent_investigation_phases_total{outcome="skipped",phase="validation"}"#,
         r#"aiagent_audit_events_emitted_total{event_type="aiagent.llm.request"}"#,
+        r#"audit_events_quarantined_total{reason="expired"}"#,
+        r#"audit_batches_failed_total{class="ambiguous"}"#,
+        r#"aiagent_api_audit_writes_total{result="success"}"#,
         "aiagent_sessions_active",
     ] {
         assert!(value(&text, series).abs() < 1e-9, "{series}");

@@ -134,6 +134,13 @@ impl DataStorageStub {
         *self.task.lock().unwrap() = Some(serve(listener, Arc::clone(&self.script)));
     }
 
+    /// Listens, whether it was down or not.
+    pub(crate) async fn up_again(&self) {
+        if self.task.lock().unwrap().is_none() {
+            self.up().await;
+        }
+    }
+
     /// The next writes go wrong so, in this order.
     pub(crate) fn next(&self, faults: impl IntoIterator<Item = Fault>) {
         self.script.lock().unwrap().faults.extend(faults);
