@@ -23,6 +23,8 @@ const PAGES_MAX: u32 = 10;
 const CANDIDATES_MAX: usize = 8;
 /// Of those, how many at the same time.
 const READS_IN_FLIGHT_MAX: usize = 4;
+/// Longest name of an action type that is asked for, in bytes: it becomes part of an address.
+const ACTION_TYPE_BYTES_MAX: usize = 100;
 /// Lists remembered.
 const LISTS_MAX: usize = 256;
 
@@ -128,6 +130,10 @@ impl Catalogue for RemoteCatalogue {
     }
 
     async fn listed(&self, action_type: &str, context: &MatchContext) -> Result<Vec<Listed>, CatalogueError> {
+        // A model may ask for anything. What cannot be one segment of an address names nothing.
+        if action_type.len() > ACTION_TYPE_BYTES_MAX || matches!(action_type, "" | "." | "..") {
+            return Ok(Vec::new());
+        }
         let key = (action_type.to_owned(), Signal::of(context).context);
         if let Some(known) = self.lists.get(&key) {
             return Ok(known);

@@ -196,13 +196,20 @@ impl Transport {
     }
 
     async fn attempts(&self, call: &Call<'_>) -> Result<Answer, CallError> {
-        let token = self.tokens.token().map_err(|error| CallError::NotSent(error.to_string()))?;
+        let token = self.token()?;
         let answer = self.attempt(call, &token).await?;
         if answer.status != StatusCode::UNAUTHORIZED || !self.tokens.refused(&token) {
             return Ok(answer);
         }
-        let token = self.tokens.token().map_err(|error| CallError::NotSent(error.to_string()))?;
-        self.attempt(call, &token).await
+        self.attempt(call, &self.token()?).await
+    }
+
+    /// Without a token nothing is sent.
+    fn token(&self) -> Result<SecretString, CallError> {
+        self.tokens.token().map_err(|error| {
+            tracing::warn!(event = "token_unavailable", %error, "nothing can be sent to DataStorage");
+            CallError::NotSent(error.to_string())
+        })
     }
 
     /// Places in the bounded set of connections; first come, first served.

@@ -80,6 +80,11 @@ async fn three_steps_lead_to_the_same_workflow_as_the_directory() {
     let candidates = shop.catalogue.candidates("IncreaseMemoryLimits", &context()).await.unwrap();
     assert!(!candidates.matching[0].parameters.is_empty() && candidates.excluded.is_empty());
     assert!(shop.catalogue.listed("Magic", &context()).await.unwrap().is_empty());
+    let asked = shop.bench.stub.asked().len();
+    for none in ["", ".", "..", &"x".repeat(101)] {
+        assert!(shop.catalogue.listed(none, &context()).await.unwrap().is_empty(), "{none}");
+    }
+    assert_eq!(shop.bench.stub.asked().len(), asked, "what cannot be a name is not asked for");
     assert!(shop.asked().iter().all(|target| target.contains("remediation_id=rr-1")));
     assert!(shop.catalogue.age().unwrap() < Duration::from_secs(20));
 }
