@@ -123,7 +123,7 @@ fn the_least_form_keeps_identity_and_cause() {
     }
     let event =
         encoded(Profile::A).into_iter().find(|event| event["event_type"] == "aiagent.response.complete").unwrap();
-    let mut refused = event.clone();
+    let mut refused = event;
     let data = &mut refused["event_data"]["response_data"];
     data["rootCauseAnalysis"] =
         json!({ "summary": "s", "severity": "apocalyptic", "contributingFactors": null, "more": 1 });
