@@ -198,16 +198,19 @@ impl Sessions {
         })?;
         let Submission { incident, caller, key, presence } = submission;
         let fingerprint = Fingerprint::of(&incident);
-        let claim = Claim { caller, key, fingerprint, is_shared: presence.grace().is_some() };
+        let is_shared = presence.grace().is_some() && key.is_none();
+        let claim = Claim { caller, key, fingerprint, is_shared };
         let id = SessionId::random();
         let admitted = self.0.table().admit(id, &claim, presence, Instant::now());
         match admitted.map_err(|refusal| self.refused(refusal))? {
-            Admission::Known(mut found) => {
+            Admission::Known { mut found, mut attendance } => {
                 if !found.is_stored().await {
                     return Err(SubmitError::Store(StoreError::Closed));
                 }
-                let attendance = presence.grace().map(|_| self.0.table().attend(found.id)).transpose();
-                let attendance = attendance.map_err(|refusal| self.refused(refusal))?.flatten();
+                if attendance.is_none() && presence.grace().is_some() {
+                    let attended = self.0.table().attend(found.id);
+                    attendance = attended.map_err(|refusal| self.refused(refusal))?;
+                }
                 tracing::info!(event = "session_found", session_id = %found.id, "the submission repeats an earlier one");
                 Ok(Accepted { id: found.id, attendance })
             }

@@ -79,7 +79,7 @@ pub enum Payload {
         mcp_servers: Vec<String>,
         tokens_max: Option<u64>,
     },
-    /// After each model conversation. An empty analysis makes the outcome `failure`.
+    /// After each model conversation. Nothing at all, neither analysis nor calls, makes the outcome `failure`.
     LlmResponse {
         analysis: String,
         tokens_used: Option<u64>,
@@ -226,7 +226,8 @@ impl Payload {
     pub fn outcome(&self) -> &'static str {
         match self {
             Self::LlmRequest { .. } | Self::EnrichmentCompleted { .. } | Self::ResponseComplete { .. } => "success",
-            Self::LlmResponse { analysis, .. } if analysis.is_empty() => "failure",
+            // Asking for tools is no failure.
+            Self::LlmResponse { analysis, tool_call_count: 0, .. } if analysis.is_empty() => "failure",
             Self::LlmResponse { .. } => "success",
             Self::ToolCall { failed: true, .. } => "failure",
             Self::ToolCall { .. } => "success",

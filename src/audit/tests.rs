@@ -68,15 +68,20 @@ fn outcomes() {
         review_reason: None,
         is_final,
     };
-    let answer = |text: &str| Payload::LlmResponse { analysis: text.to_owned(), tokens_used: None, tool_call_count: 0 };
+    let answer = |text: &str, tool_call_count| Payload::LlmResponse {
+        analysis: text.to_owned(),
+        tokens_used: None,
+        tool_call_count,
+    };
     for (payload, outcome) in [
         (tool(false), "success"),
         (tool(true), "failure"),
         (attempt(true, true), "success"),
         (attempt(false, true), "failure"),
         (attempt(false, false), "pending"),
-        (answer("text"), "success"),
-        (answer(""), "failure"),
+        (answer("text", 0), "success"),
+        (answer("", 1), "success"),
+        (answer("", 0), "failure"),
     ] {
         assert_eq!(payload.outcome(), outcome, "{payload:?}");
     }

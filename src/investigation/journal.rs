@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::progress::ProgressSender;
+use super::submit::SubmitTool;
 use crate::audit::{AuditEvent, AuditSubject, AuditTrail, Excerpt, Payload, RcaFinding};
 use crate::domain::{Incident, PhaseUsage, RootCause, Usage};
-use crate::llm::{ChatReply, ErrorKind, LlmError};
+use crate::llm::{AssistantMessage, ChatReply, ErrorKind, LlmError};
 use crate::redaction::Redactor;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{
@@ -210,7 +211,7 @@ impl Journal {
         let said = self.redactor.text(&said).text;
         self.progress.model_answered(&said, reply.message.tool_calls.len(), reply.usage);
         let payload = Payload::LlmResponse {
-            analysis: said,
+            analysis: self.redactor.text(&answer_of(&reply.message)).text,
             tokens_used: Some(reply.usage.total()),
             tool_call_count: reply.message.tool_calls.len() as u64,
         };
@@ -315,6 +316,15 @@ pub(super) struct Turn<'a> {
     pub(super) model: &'a str,
     pub(super) phase: Phase,
     pub(super) took: Duration,
+}
+
+/// What the model answered: its text, else what it submitted; nothing when it only asked for tools.
+fn answer_of(said: &AssistantMessage) -> String {
+    if !said.text.trim().is_empty() {
+        return said.text.clone();
+    }
+    let submitted = said.tool_calls.iter().filter(|call| SubmitTool::parse(call.name.trim()).is_some());
+    submitted.map(|call| call.arguments.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 fn label(kind: ErrorKind) -> LlmErrorKind {

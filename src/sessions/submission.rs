@@ -28,8 +28,8 @@ pub struct Submission {
 pub enum Presence {
     /// The caller comes back: the run goes on whatever the caller does.
     Returns,
-    /// The caller waits. The same request of the same caller attaches to the run, also until `grace` after it completed;
-    /// the run is cancelled when nobody has waited for `grace`.
+    /// The caller waits. Without a key, the same request of the same caller attaches to the run, also until `grace` after it
+    /// completed. The run is cancelled when nobody has waited for `grace`.
     Waits { grace: Duration },
 }
 
@@ -104,7 +104,7 @@ pub(super) struct Claim {
     pub(super) caller: String,
     pub(super) key: Option<String>,
     pub(super) fingerprint: Fingerprint,
-    /// Whether the same request finds it without a key.
+    /// Whether the same request finds it; one with a key is found by that alone.
     pub(super) is_shared: bool,
 }
 

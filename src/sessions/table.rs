@@ -48,8 +48,8 @@ pub(super) enum Refusal {
 pub(super) enum Admission {
     /// A place is reserved. `forgotten` had to go for it; `stored` is to be told when the session is durable.
     New { forgotten: Vec<SessionId>, stored: watch::Sender<Storing> },
-    /// It was submitted before.
-    Known(Found),
+    /// It was submitted before. Whoever waits is counted already when the session is durable.
+    Known { found: Found, attendance: Option<Attendance> },
 }
 
 /// A session as somebody who follows it sees it.
@@ -86,7 +86,9 @@ impl Table {
             return Err(Refusal::Draining);
         }
         if let Some(found) = self.known(claim, presence, now)? {
-            return Ok(Admission::Known(found));
+            // Under the same lock: the last one to leave must not take the run along meanwhile.
+            let attendance = presence.grace().map(|_| self.attend(found.id)).transpose()?.flatten();
+            return Ok(Admission::Known { found, attendance });
         }
         let places = self.config.max_concurrent_investigations.saturating_add(self.config.queue_limit);
         if self.unfinished() >= places {
@@ -108,17 +110,19 @@ impl Table {
         Ok(Admission::New { forgotten, stored })
     }
 
+    /// By its key, where it has one; else, when the caller waits, by the request itself.
     fn known(&self, claim: &Claim, presence: Presence, now: Instant) -> Result<Option<Found>, Refusal> {
-        if let Some(found) = claim.key.as_deref().and_then(|key| self.claims.by_key(&claim.caller, key)) {
-            let is_remembered = self.entries.get(&found.id).is_some_and(|entry| entry.over(now).is_none());
-            if is_remembered || found.is_being_stored() {
-                let same = found.fingerprint == claim.fingerprint;
-                return if same { Ok(Some(found.clone())) } else { Err(Refusal::KeyTaken) };
-            }
+        let remembered = |found: &Found| self.entries.get(&found.id).filter(|entry| entry.over(now).is_none());
+        if let Some(key) = &claim.key {
+            let found = self.claims.by_key(&claim.caller, key);
+            return match found.filter(|found| remembered(found).is_some() || found.is_being_stored()) {
+                Some(found) if found.fingerprint != claim.fingerprint => Err(Refusal::KeyTaken),
+                found => Ok(found.cloned()),
+            };
         }
         let Some(grace) = presence.grace() else { return Ok(None) };
         let found = self.claims.by_request(&claim.caller, claim.fingerprint);
-        let found = found.filter(|found| match self.entries.get(&found.id).filter(|entry| entry.over(now).is_none()) {
+        let found = found.filter(|found| match remembered(found) {
             Some(entry) => entry.is_worth_attaching(grace, self.config.ttl, now),
             None => found.is_being_stored(),
         });

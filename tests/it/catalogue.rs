@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use holmesgpt_api::cluster::Cluster as _;
+use holmesgpt_api::cluster::bundle::{BundleCluster, BundleLimits};
 use serde_json::{Value, json};
 
 use crate::examples::copy_tree;
@@ -86,7 +88,8 @@ async fn workflows_of_a_live_cluster_are_chosen_under_the_ids_it_gave_them() {
     std::fs::create_dir(&bundle).unwrap();
     copy_tree(&example().join("bundle"), &bundle);
     std::fs::write(bundle.join("workflows.yaml"), WORKFLOWS).unwrap();
-    let server = ApiServer::serve(&bundle).await;
+    let recorded_at = BundleCluster::open(&bundle, &BundleLimits::default()).unwrap().now();
+    let server = ApiServer::serve_as_of_now(&bundle, recorded_at).await;
     let config = configuration(
         folder.path(),
         &json!({"cluster": {"source": "live"}, "catalogue": {"source": "custom_resources", "namespace": "kubernaut-system"}}),

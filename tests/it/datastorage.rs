@@ -2,6 +2,7 @@
 
 mod certificates;
 mod identity;
+mod published;
 mod questions;
 mod workflows;
 

@@ -379,6 +379,31 @@ async fn the_same_key_at_the_same_time_is_one_session() {
 }
 
 #[tokio::test]
+async fn with_a_key_only_the_key_counts() {
+    let gate = Gate::open(0);
+    let service = Arc::new(gate.service(modes(20_000, 20_000)).await);
+    let wait = |key: Option<&'static str>| {
+        let service = Arc::clone(&service);
+        tokio::spawn(async move {
+            let request = service.post(INCIDENT, &january());
+            let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
+            Answer::of(request).await.status
+        })
+    };
+    let mut waiting = Vec::new();
+    for (key, runs) in [(None, 1), (Some("a"), 2), (Some("b"), 3), (Some("a"), 3), (None, 3)] {
+        waiting.push(wait(key));
+        eventually("it runs", async || gate.runs() == runs).await;
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    gate.permits.add_permits(3);
+    for answer in waiting {
+        assert_eq!(answer.await.unwrap(), 200);
+    }
+    assert_eq!(gate.runs(), 3);
+}
+
+#[tokio::test]
 async fn a_forgotten_session_frees_its_key() {
     let gate = Gate::open(100);
     let sessions = SessionsConfig { ttl: Duration::from_millis(40), ..SessionsConfig::default() };

@@ -121,9 +121,8 @@ fn the_least_form_keeps_identity_and_cause() {
             assert_eq!(minimal(&least.to_string(), profile), None, "there is nothing less");
         }
     }
-    let event =
+    let mut refused =
         encoded(Profile::A).into_iter().find(|event| event["event_type"] == "aiagent.response.complete").unwrap();
-    let mut refused = event;
     let data = &mut refused["event_data"]["response_data"];
     data["rootCauseAnalysis"] =
         json!({ "summary": "s", "severity": "apocalyptic", "contributingFactors": null, "more": 1 });

@@ -122,7 +122,11 @@ pub(super) fn catalogue() -> Vec<AuditEvent> {
             mcp_servers: Vec::new(),
             tokens_max: None,
         },
-        Payload::LlmResponse { analysis: String::new(), tokens_used: Some(12), tool_call_count: 1 },
+        Payload::LlmResponse {
+            analysis: "The limit is too low.".to_owned(),
+            tokens_used: Some(12),
+            tool_call_count: 1,
+        },
         Payload::ToolCall {
             index: 0,
             tool: "kubectl_describe".to_owned(),

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use holmesgpt_api::datastorage::{CallError, HistoryQuestion, SignalContext};
+use holmesgpt_api::datastorage::{CallError, Delivery, HistoryQuestion, SignalContext};
 use holmesgpt_api::domain::ResourceRef;
 use holmesgpt_api::enrichment::{HistorySource as _, RemoteHistory};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{Bench, QUICK};
-use crate::stubs::datastorage::{Catalogue, Odd};
+use crate::stubs::datastorage::{Catalogue, Fault, Odd};
 
 const ID: &str = "7d1f6a52-9c0e-5b7a-8b54-0d7f4a1c9e11";
 
@@ -230,6 +230,22 @@ async fn connections_are_used_again() {
         bench.client.action_types(&context(), 0).await.unwrap_err();
     }
     assert_eq!(bench.stub.connections(), 1);
+}
+
+#[tokio::test]
+async fn audit_events_never_take_more_than_their_share_of_connections() {
+    let bench = Bench::with(|config| config.max_connections = 12).await;
+    bench.stub.keep(Catalogue::default());
+    bench.stub.always(Some(Fault::Stall(Duration::from_millis(300))));
+    let context = context();
+    let writes = (0..30).map(|_| bench.client.post_events(&["{}"]));
+    let question = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        bench.client.action_types(&context, 0).await.is_ok()
+    };
+    let (written, answered) = tokio::join!(futures_util::future::join_all(writes), question);
+    assert!(answered && written.iter().all(|delivery| *delivery == Delivery::Stored), "{written:?}");
+    assert!(bench.stub.connections() <= 9, "{}", bench.stub.connections());
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ async fn start(server: &ApiServer, folder: &Path) -> Service {
         "logging": { "level": "TRACE" }, "auth": { "mode": "kubernetes", "timeout_seconds": 1, "cache_seconds": 0 },
         "audit": { "sink": "local", "schema_profile": "h" },
         "cluster": { "source": "bundle", "bundle": root().join("examples/oom-cart-api/bundle") },
+        "catalogue": { "source": "directory" },
         "shutdown": { "endpoint_delay_seconds": 0, "drain_seconds": 1, "flush_seconds": 5 },
     });
     std::fs::write(folder.join("config.yaml"), config.to_string()).unwrap();

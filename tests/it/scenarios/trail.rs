@@ -108,7 +108,10 @@ async fn the_successor_is_told_the_life_of_the_session_too() {
     let cause = &bodies(&played, "aiagent.rca.complete")[0]["event_data"]["response_data"]["rootCauseAnalysis"];
     assert!(cause["remediationTarget"]["name"].is_string(), "{cause}");
     let answers = bodies(&played, "aiagent.llm.response");
-    assert!(answers.iter().any(|answer| answer["event_data"]["analysis_full"].is_string()));
+    let has_analysis: Vec<&Value> = answers.iter().map(|answer| &answer["event_data"]["has_analysis"]).collect();
+    assert_eq!(has_analysis[..2], [&json!(false), &json!(true)], "the first one only asked for tools");
+    let submitted = answers[1]["event_data"]["analysis_full"].as_str().unwrap();
+    assert!(submitted.contains("killed at its memory limit"), "{submitted}");
 }
 
 /// One that can be cancelled without its session.

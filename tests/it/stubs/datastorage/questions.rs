@@ -64,7 +64,7 @@ impl Odd {
 /// What the server keeps.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Catalogue {
-    /// Records as step 3 answers them.
+    /// Records as step 3 answers them; those with a member `hidden` are in no list.
     pub(crate) workflows: Vec<Value>,
     /// Answers about history by spec hash; every other hash has none.
     pub(crate) history: BTreeMap<String, Value>,
