@@ -32,7 +32,7 @@
 //! | [`catalogue`] | remediation workflows: matching, and why one is left out |
 //! | [`cluster`] | read-only Kubernetes: the live API or a recorded bundle |
 //! | [`llm`] | chat types, dialect codecs, one exchange with retries |
-//! | [`audit`] | what happened, in a store that survives a crash |
+//! | [`audit`] | what happened, in a store that survives a crash, and its delivery |
 //! | [`auth`] | who may call: token and access reviews, or a token file |
 //! | [`datastorage`] | typed client of the `DataStorage` API: one pool, one token |
 //! | [`store`] | `SQLite`: schema, migrations, queries |

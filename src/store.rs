@@ -155,7 +155,7 @@ impl Store {
         }
         match salvage::mark(self.path()) {
             Ok(()) => {
-                tracing::error!(event = "store_damaged", "the state database is damaged; the next start checks it")
+                tracing::error!(event = "store_damaged", "the state database is damaged; the next start checks it");
             }
             Err(error) => tracing::error!(event = "store_damaged", error = %error, "the state database is damaged"),
         }

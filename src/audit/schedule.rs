@@ -28,6 +28,9 @@ pub(super) const REQUEST_LANES_MAX: usize = 16;
 /// Failures of the database, while it took other events, after which a lane's events are sent on their own.
 const FAILURES_TO_SEPARATE: u32 = 3;
 
+/// The server does not do its work, without saying for how long.
+const UNAVAILABLE: Outage = Outage { class: OutageClass::Unavailable, retry_after: None };
+
 /// The durations and counts the machine goes by.
 #[derive(Debug, Clone)]
 struct Pace {
@@ -256,8 +259,10 @@ impl Schedule {
             self.successes += 1;
             self.circuit.succeeded();
         }
-        if let End::Outage(outage) = report.end {
-            self.failed(outage, report.pause, now, random);
+        match report.end {
+            End::Outage(outage) => self.failed(outage, report.pause, now, random),
+            End::Doubt { answer_lost: true, .. } => self.failed(UNAVAILABLE, report.pause, now, random),
+            End::Doubt { .. } | End::Clear | End::ServerError { .. } | End::StoreFailed => {}
         }
         let mut suspicious = false;
         for (correlation, removed) in &report.removed {
@@ -265,7 +270,7 @@ impl Schedule {
             lane.removed(*removed, self.pace.batch_events_max);
             match &report.end {
                 End::Clear | End::Outage(_) => lane.situation = Situation::Ready,
-                End::Doubt { lanes, ask_at } if lanes.contains(&correlation) => lane.doubt(Some(*ask_at)),
+                End::Doubt { lanes, ask_at, .. } if lanes.contains(&correlation) => lane.doubt(Some(*ask_at)),
                 End::ServerError { lanes, events } if lanes.contains(&correlation) => {
                     suspicious |= lane.failed(*events, self.successes, now);
                     let pause = self.circuit_pause(lane.failures());
@@ -278,8 +283,7 @@ impl Schedule {
             self.settle(correlation, lane, now);
         }
         if matches!(report.end, End::ServerError { .. }) && !suspicious {
-            let outage = Outage { class: OutageClass::Unavailable, retry_after: None };
-            self.failed(outage, report.pause, now, random);
+            self.failed(UNAVAILABLE, report.pause, now, random);
         }
     }
 

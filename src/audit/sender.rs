@@ -96,7 +96,7 @@ impl Sender {
         let mut run = Run { removed: Vec::new(), reached: false };
         let until = later(Timestamp::now(), self.config.suspect.retry);
         let park = vec![OutboxChange::Park { seq: row.seq, until }];
-        let end = match self.sort_out(vec![row], &mut run).await {
+        let end = match self.sort_out(vec![row], QuarantineReason::Suspect, &mut run).await {
             Ok(items) => self.send_all(Parcel::new(items), &mut run).await,
             Err(error) => self.store_failed(&error),
         };
@@ -146,10 +146,16 @@ impl Sender {
                 rows.push(row);
             }
         }
-        self.sort_out(rows, run).await
+        self.sort_out(rows, QuarantineReason::Expired, run).await
     }
 
-    async fn sort_out(&self, rows: Vec<OutboxRow>, run: &mut Run) -> Result<Part, StoreError> {
+    /// Keeps what may be sent; the rest goes to the quarantine, `outdated` ones under that reason.
+    async fn sort_out(
+        &self,
+        rows: Vec<OutboxRow>,
+        outdated: QuarantineReason,
+        run: &mut Run,
+    ) -> Result<Part, StoreError> {
         let oldest = Timestamp::now().checked_sub(signed(self.config.age_max)).unwrap_or(Timestamp::MIN);
         let mut items = Vec::new();
         let mut unfit = Verdicts::default();
@@ -160,7 +166,7 @@ impl Sender {
                     unfit.add(row, QuarantineReason::Altered, None, "the body is not the one that was recorded");
                 }
                 Some(_) if row.event_timestamp < oldest => {
-                    unfit.add(row, QuarantineReason::Expired, None, "older than audit.max_age_hours");
+                    unfit.add(row, outdated, None, "older than audit.max_age_hours");
                 }
                 Some(body) => items.push(Item { row, body, form: Form::AsRecorded }),
             }
@@ -202,7 +208,7 @@ impl Sender {
                 let delivered = OutboxChange::Delivered { seqs, at: Timestamp::now() };
                 if let Err(error) = self.store.change_outbox(vec![delivered]).await {
                     self.store_failed(&error);
-                    return Ok(Some(doubt(&part, sent + self.config.spool.reopen_interval)));
+                    return Ok(Some(doubt(&part, sent + self.config.spool.reopen_interval, false)));
                 }
                 self.count_delivered(&part, run);
                 None
@@ -216,11 +222,11 @@ impl Sender {
                     // The mark of the attempt is enough for the question.
                     self.store_failed(&error);
                 }
-                Some(doubt(&part, sent + wait))
+                Some(doubt(&part, sent + wait, false))
             }
             Verdict::Ambiguous => {
                 self.failed("ambiguous");
-                Some(doubt(&part, sent + self.config.confirm.ambiguity_wait))
+                Some(doubt(&part, sent + self.config.confirm.ambiguity_wait, true))
             }
             Verdict::Outage(outage) => {
                 self.failed(outage.class.as_str());
@@ -334,7 +340,9 @@ fn names(body: &str, row: &OutboxRow) -> bool {
     let states = |member: &str, value: &str| {
         serde_json::to_string(value).is_ok_and(|value| body.contains(&format!("\"{member}\":{value}")))
     };
-    states("event_id", &row.event_id) && states("correlation_id", &row.correlation_id)
+    states("event_id", &row.event_id)
+        && states("correlation_id", &row.correlation_id)
+        && states("event_type", &row.event_type)
 }
 
 fn lanes(part: &Part) -> Vec<Correlation> {
@@ -347,8 +355,8 @@ fn lanes(part: &Part) -> Vec<Correlation> {
     lanes
 }
 
-fn doubt(part: &Part, ask_at: Instant) -> End {
-    End::Doubt { lanes: lanes(part), ask_at }
+fn doubt(part: &Part, ask_at: Instant, answer_lost: bool) -> End {
+    End::Doubt { lanes: lanes(part), ask_at, answer_lost }
 }
 
 pub(super) fn signed(duration: std::time::Duration) -> SignedDuration {

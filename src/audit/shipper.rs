@@ -107,7 +107,7 @@ impl Shipper {
             if draining && self.is_idle() {
                 self.delivery.set(|standing| standing.drained = true);
             }
-            let until = wait.map_or_else(|| Instant::now() + self.sender.config.poll_interval, |until| until);
+            let until = wait.unwrap_or_else(|| Instant::now() + self.sender.config.poll_interval);
             tokio::select! {
                 Some(returned) = self.requests.join_next() => match returned {
                     Ok(returned) => self.take_in(returned),
@@ -320,7 +320,11 @@ impl Shipper {
             _ if days <= before => {}
             1 => tracing::warn!(event = "audit_delivery_overdue", events, "audit events wait since more than one day"),
             _ => {
-                tracing::error!(event = "audit_delivery_overdue", events, "audit events wait since more than five days")
+                tracing::error!(
+                    event = "audit_delivery_overdue",
+                    events,
+                    "audit events wait since more than five days"
+                );
             }
         }
     }

@@ -56,6 +56,8 @@ pub(in crate::audit) enum End {
     Doubt {
         lanes: Vec<Correlation>,
         ask_at: Instant,
+        /// There was no answer: the server may be on its way down.
+        answer_lost: bool,
     },
     /// Our own store failed; nothing was sent that it does not know of.
     StoreFailed,

@@ -134,7 +134,7 @@ fn doubt_stops_its_correlation_until_the_question_is_answered() {
     let first = cargo(schedule.next(now));
     assert_eq!(names(&first), ["a"]);
     let ask_at = now + 35 * SECOND;
-    let doubt = End::Doubt { lanes: first.lanes.clone(), ask_at };
+    let doubt = End::Doubt { lanes: first.lanes.clone(), ask_at, answer_lost: false };
     schedule.returned(&report(&first, 0, doubt), now, 0.5);
     let second = cargo(schedule.next(now));
     assert_eq!(names(&second), ["b"], "others go on");
@@ -153,11 +153,28 @@ fn doubt_stops_its_correlation_until_the_question_is_answered() {
 }
 
 #[test]
+fn answers_that_are_lost_one_after_the_other_are_an_outage() {
+    let mut now = Instant::now();
+    let mut schedule = with_events(&[("a", 100), ("b", 100), ("c", 100), ("d", 100)], now);
+    for _ in 0..3 {
+        if let Step::Wait(Some(until)) = schedule.next(now) {
+            now = until;
+        }
+        let Step::Send(cargo) = schedule.next(now) else { continue };
+        let ask_at = now + 3_600 * SECOND;
+        let lost = End::Doubt { lanes: cargo.lanes.clone(), ask_at, answer_lost: true };
+        schedule.returned(&report(&cargo, 0, lost), now, 1.0);
+    }
+    let Step::Wait(Some(until)) = schedule.next(now) else { panic!("no pause") };
+    assert!(until > now);
+}
+
+#[test]
 fn where_only_questions_are_refused_events_are_sent_again() {
     let mut now = Instant::now();
     let mut schedule = with_events(&[("a", 100), ("b", 100)], now);
     let first = cargo(schedule.next(now));
-    let doubt = End::Doubt { lanes: first.lanes.clone(), ask_at: now };
+    let doubt = End::Doubt { lanes: first.lanes.clone(), ask_at: now, answer_lost: false };
     schedule.returned(&report(&first, 0, doubt), now, 0.5);
     let forbidden = Answer::Failed(Outage { class: OutageClass::Forbidden, retry_after: None });
     let mut sent = Vec::new();
@@ -340,7 +357,9 @@ impl World {
                     0..=2 => End::Clear,
                     3 => outage(),
                     4 => server_error(&cargo, events),
-                    _ => End::Doubt { lanes: cargo.lanes.clone(), ask_at: now + 35 * SECOND },
+                    _ => {
+                        End::Doubt { lanes: cargo.lanes.clone(), ask_at: now + 35 * SECOND, answer_lost: outcome == 6 }
+                    }
                 };
                 let mut removed = Vec::new();
                 for lane in &cargo.lanes {

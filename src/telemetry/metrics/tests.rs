@@ -131,7 +131,7 @@ fn every_family_moves() {
         ),
         (
             Box::new(|m| {
-                m.audit_outbox(AuditOutbox { events: 4, bytes: 400, bytes_max: 1_000, oldest: SECOND, quarantined: 2 })
+                m.audit_outbox(AuditOutbox { events: 4, bytes: 400, bytes_max: 1_000, oldest: SECOND, quarantined: 2 });
             }),
             &[
                 ("aiagent_api_audit_buffer_events", 4.0),

@@ -3,6 +3,8 @@
 //! How does the test know for which events `record` returned? A trigger writes the id of every event into a ledger in the
 //! commit that keeps the event, so the ledger holds exactly what was ever committed, delivered and deleted events too.
 
+#![expect(clippy::print_stdout, reason = "figures for people")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};

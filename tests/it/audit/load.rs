@@ -1,5 +1,7 @@
 //! Many events, and a long outage under load.
 
+#![expect(clippy::print_stdout, reason = "figures for people")]
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
