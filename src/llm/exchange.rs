@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::chat::{ChatReply, ChatRequest};
-use super::codec::openai_chat::{self, Parameters, Unsupported};
+use super::codec::{Parameters, Unsupported, openai_chat};
 use super::config::{LlmConfig, Provider, StructuredOutput};
 use super::failure::{ErrorKind, Failure, LlmError, network_failure, refusal};
 use crate::retry::{Backoff, jitter, retry_after};
@@ -101,10 +101,8 @@ impl Llm {
             key,
             parameters: Mutex::new(Parameters {
                 temperature: config.temperature,
-                parallel_tool_calls: true,
                 legacy_max_tokens: config.provider == Provider::Ollama,
-                forced_tool_choice: true,
-                response_format: true,
+                ..Parameters::generous()
             }),
         })
     }
@@ -222,15 +220,7 @@ impl Llm {
     /// False when it is out already, so that the complaint was about something else.
     fn drop_parameter(&self, parameter: Unsupported) -> bool {
         let mut parameters = self.parameters.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = parameters.clone();
-        match parameter {
-            Unsupported::Temperature => parameters.temperature = None,
-            Unsupported::ParallelToolCalls => parameters.parallel_tool_calls = false,
-            Unsupported::ForcedToolChoice => parameters.forced_tool_choice = false,
-            Unsupported::MaxCompletionTokens => parameters.legacy_max_tokens = true,
-            Unsupported::ResponseFormat => parameters.response_format = false,
-        }
-        let changed = *parameters != before;
+        let changed = parameters.leave_out(parameter);
         if changed {
             tracing::warn!(
                 event = "llm_parameter_dropped",

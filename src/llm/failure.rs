@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use super::codec::openai_chat::{self, Unsupported};
+use super::codec::{Unsupported, unsupported_parameter};
 
 /// Why a call failed, after retries. Holds no key, no prompt and no upstream body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,7 +98,7 @@ pub(super) fn refusal(status: StatusCode, body: &str) -> Failure {
             format!("the model endpoint redirects (HTTP {status}); set llm.endpoint to its target"),
         ),
         _ => Failure {
-            unsupported: openai_chat::unsupported_parameter(body),
+            unsupported: unsupported_parameter(body),
             ..Failure::new(ErrorKind::BadRequest, format!("the model provider refused the request (HTTP {status})"))
         },
     }

@@ -138,7 +138,8 @@ impl Conversation<'_> {
                 (None, true) => "status=error: the answer could not be read",
             };
             let content = format!("tool={} {told}", calls::shown(&call.name));
-            self.push(Message::ToolResult { call_id: call.id.clone(), content });
+            let is_error = told.starts_with("status=error");
+            self.push(Message::ToolResult { call_id: call.id.clone(), content, is_error });
         }
         match (accepted, first_problem) {
             (Some((_, answer)), _) => Ok(Some(answer)),

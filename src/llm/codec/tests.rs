@@ -1,0 +1,4 @@
+//! Every dialect side by side: request bodies as golden files, replies and streams that mean the same.
+
+mod replies;
+mod requests;
