@@ -65,7 +65,8 @@ impl Core {
         let metrics = Metrics::build()?;
         let cluster = open_cluster(&config.cluster).await?;
         let catalogue = open_catalogue(&config.catalogue).await?;
-        let llm = config.model().map(Llm::build).transpose()?.map(Arc::new);
+        let llm = config.model().map(Llm::build).transpose()?;
+        let llm = llm.map(|llm| Arc::new(llm.reporting_to(&metrics)));
         let store = Store::open(location, Access::Serve).await?;
         let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
         let investigator = Investigator::new(InvestigatorParts {

@@ -101,7 +101,7 @@ impl Config {
             &mut self.catalogue.directory,
             &mut self.auth.token_file,
         ];
-        own.extend(self.llm.as_mut().map(|llm| &mut llm.api_key_file));
+        own.extend(self.llm.as_mut().map(LlmConfig::paths_mut).unwrap_or_default());
         own.extend(self.toolsets.paths_mut());
         for path in own.into_iter().flatten() {
             *path = folder.join(&*path);

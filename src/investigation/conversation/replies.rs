@@ -74,7 +74,7 @@ impl Conversation<'_> {
             && let Some(call) = self.imitated(&message.text)
         {
             if self.spent.turns == 1 {
-                self.setting.llm.let_text_be_free();
+                self.seat().let_text_be_free();
             }
             // Replayed as the call it was meant to be, which shows the model how one is made.
             let calls = vec![call];
