@@ -24,7 +24,7 @@ pub use chat::{
 };
 pub use client::ClientError;
 pub use config::{LlmConfig, StructuredOutput};
-pub use credentials::CredentialError;
+pub use credentials::{CredentialError, Environment};
 pub use exchange::{Listener, LlmBuildError, Profile};
 pub use failure::{ErrorKind, LlmError};
 pub use route::RouteError;

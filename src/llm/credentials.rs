@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 pub(super) use api_key::ApiKey;
 pub(super) use aws::AwsChain;
-pub(super) use environment::Environment;
+pub use environment::Environment;
 pub(super) use google::Google;
 pub(super) use headers::CustomHeaders;
 pub(super) use oauth2::OAuth2;
@@ -254,6 +254,3 @@ async fn exchange(whom: &str, request: reqwest::RequestBuilder) -> Result<String
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
-
-#[cfg(test)]
-mod tests;

@@ -197,7 +197,11 @@ impl Profile {
     }
 
     /// One attempt, if the breaker lets it through.
-    async fn guarded(&self, request: &ChatRequest<'_>, listener: &mut Option<Listener<'_>>) -> Result<ChatReply, Failure> {
+    async fn guarded(
+        &self,
+        request: &ChatRequest<'_>,
+        listener: &mut Option<Listener<'_>>,
+    ) -> Result<ChatReply, Failure> {
         let mut admission = self.admission()?;
         let answered = self.attempt(request, listener).await;
         admission.verdict = match &answered {

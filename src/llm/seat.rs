@@ -42,7 +42,11 @@ impl Llm {
         Self::build_in(config, &Environment::of_process(&config.credentials_dir))
     }
 
-    fn build_in(config: &LlmConfig, environment: &Environment) -> Result<Self, LlmBuildError> {
+    /// The same with variables and files from elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_in(config: &LlmConfig, environment: &Environment) -> Result<Self, LlmBuildError> {
         if config.fallbacks.len() > FALLBACKS_MAX {
             return Err(LlmBuildError::OutOfRange("fallbacks", "0..=8 entries"));
         }
@@ -208,6 +212,3 @@ impl Seat {
         true
     }
 }
-
-#[cfg(test)]
-mod tests;

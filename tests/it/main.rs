@@ -10,6 +10,7 @@ mod house;
 mod http_contract;
 mod kubernetes_auth;
 mod live_cluster;
+mod llm;
 mod malformed;
 mod process;
 mod prometheus_tools;

@@ -145,7 +145,7 @@ mod tests {
         std::fs::create_dir(&directory).unwrap();
         let section = |members: Value| {
             let mut section = json!({"model": "m"});
-            crate::llm::credentials::tests::merge(&mut section, &members);
+            section.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
             section
         };
         let none = || section(json!({}));

@@ -9,7 +9,7 @@ use super::read_file;
 
 /// The process's variables, then files of that name. Files are read at each look-up: nothing is exported to anybody.
 #[derive(Clone)]
-pub(in crate::llm) struct Environment {
+pub struct Environment {
     variables: Arc<BTreeMap<String, String>>,
     directory: PathBuf,
 }
@@ -21,14 +21,16 @@ impl fmt::Debug for Environment {
 }
 
 impl Environment {
-    pub(in crate::llm) fn of_process(directory: &Path) -> Self {
+    /// What the process was started with, and this folder.
+    pub fn of_process(directory: &Path) -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
         Self::new(std::env::vars_os().filter_map(text), directory)
     }
 
-    pub(in crate::llm) fn new(variables: impl IntoIterator<Item = (String, String)>, directory: &Path) -> Self {
+    /// These variables, and this folder.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>, directory: &Path) -> Self {
         Self { variables: Arc::new(variables.into_iter().collect()), directory: directory.to_owned() }
     }
 

@@ -255,6 +255,3 @@ async fn impersonated(http: &reqwest::Client, url: &str, own: &SecretString) -> 
     let answer: Answer = serde_json::from_str(&answer).map_err(unusable)?;
     Ok((answer.access_token, Some(LIFE)))
 }
-
-#[cfg(test)]
-mod tests;

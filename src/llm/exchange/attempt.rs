@@ -92,7 +92,8 @@ impl Profile {
                 bounded(length)?;
                 fold.push(chunk.as_ref()).map_err(|error| stream_failure(&error))?;
                 let text = fold.text();
-                if let (Some(listener), Some(news)) = (listener.as_mut(), text.get(heard..).filter(|news| !news.is_empty()))
+                if let (Some(listener), Some(news)) =
+                    (listener.as_mut(), text.get(heard..).filter(|news| !news.is_empty()))
                 {
                     listener(news);
                     heard = text.len();
