@@ -3,6 +3,7 @@
 mod credentials;
 mod exchange;
 mod failover;
+mod peers;
 mod replies;
 
 use std::path::Path;

@@ -126,14 +126,16 @@ fn block(piece: Piece<'_>) -> Value {
 }
 
 fn result(call_id: &str, content: &str, is_error: bool) -> Value {
-    let mut block = json!({"type": "tool_result", "tool_use_id": call_id});
+    let mut block = Map::new();
+    block.insert("type".into(), "tool_result".into());
+    block.insert("tool_use_id".into(), call_id.into());
     if !content.trim().is_empty() {
-        block["content"] = content.into();
+        block.insert("content".into(), content.into());
     }
     if is_error {
-        block["is_error"] = true.into();
+        block.insert("is_error".into(), true.into());
     }
-    block
+    block.into()
 }
 
 fn tools(body: &mut Map<String, Value>, request: &ChatRequest<'_>, parameters: &Parameters, thinks: bool) {

@@ -126,11 +126,10 @@ fn tools(request: &ChatRequest<'_>, parameters: &Parameters, caches: bool) -> Op
         // What goes without saying: several models refuse every choice.
         ToolChoice::Auto => None,
     };
-    let mut config = json!({"tools": tools});
-    if let Some(choice) = choice {
-        config["toolChoice"] = choice;
-    }
-    Some(config)
+    let mut config = Map::new();
+    config.insert("tools".into(), tools.into());
+    config.extend(choice.map(|choice| ("toolChoice".to_owned(), choice)));
+    Some(config.into())
 }
 
 /// Reads a reply body.

@@ -115,25 +115,29 @@ fn parts(said: &AssistantMessage, needs_signatures: bool) -> Vec<Value> {
     }
     let text = (!said.text.trim().is_empty()).then(|| json!({"text": said.text}));
     let call = |(index, call): (usize, &ToolCall)| {
-        let mut function = json!({"name": acceptable(&call.name), "args": arguments_object(call)});
-        if let Some(id) = given_id(&call.id) {
-            function["id"] = id.into();
-        }
-        let mut part = json!({"functionCall": function});
+        let mut function = named(&acceptable(&call.name), &call.id);
+        function.insert("args".into(), arguments_object(call));
+        let mut part = Map::new();
+        part.insert("functionCall".into(), function.into());
         if index == 0 && needs_signatures {
-            part["thoughtSignature"] = NO_SIGNATURE.into();
+            part.insert("thoughtSignature".into(), NO_SIGNATURE.into());
         }
-        part
+        Value::Object(part)
     };
     text.into_iter().chain(said.tool_calls.iter().enumerate().map(call)).collect()
 }
 
+/// Name of a function, and the id of its call where the provider gave one.
+fn named(name: &str, id: &str) -> Map<String, Value> {
+    let name = ("name".to_owned(), name.into());
+    let id = given_id(id).map(|id| ("id".to_owned(), id.into()));
+    std::iter::once(name).chain(id).collect()
+}
+
 fn result(call_id: &str, name: &str, content: &str, is_error: bool) -> Value {
     let member = if is_error { "error" } else { "output" };
-    let mut response = json!({"name": name, "response": {member: content}});
-    if let Some(id) = given_id(call_id) {
-        response["id"] = id.into();
-    }
+    let mut response = named(name, call_id);
+    response.insert("response".into(), json!({member: content}));
     json!({"functionResponse": response})
 }
 

@@ -77,6 +77,7 @@ fn what_is_missing_is_named() {
         ),
         (json!({"model": "mistral/large"}), "openai_compatible"),
     ] {
-        assert!(problem(section.clone()).contains(words), "{section}: {}", problem(section));
+        let problem = problem(section.clone());
+        assert!(problem.contains(words), "{section}: {problem}");
     }
 }

@@ -14,12 +14,14 @@ pub(super) fn chat(text: &str) -> Value {
 
 /// A stream of chunks, each a piece of its own.
 pub(super) fn chat_pieces(texts: &[&str]) -> Vec<Vec<u8>> {
-    let chunk =
-        |delta: Value, finish: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
+    let chunk = |delta: Value, finish: Value| {
+        json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+               "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+    };
     let mut chunks: Vec<Value> = texts.iter().map(|text| chunk(json!({"content": text}), Value::Null)).collect();
     chunks.push(chunk(json!({}), json!("stop")));
     let mut pieces: Vec<Vec<u8>> = chunks.iter().map(|chunk| format!("data: {chunk}\n\n").into_bytes()).collect();
-    let usage = json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}});
+    let usage = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}});
     pieces.push(format!("data: {usage}\n\n").into_bytes());
     pieces.push(b"data: [DONE]\n\n".to_vec());
     pieces
@@ -60,10 +62,12 @@ pub(super) fn fine(asked: &Asked) -> Answer {
     let claude = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m",
         "content": [{"type": "text", "text": "fine"}], "stop_reason": "end_turn", "stop_sequence": null,
         "usage": {"input_tokens": 10, "output_tokens": 2}});
-    let response = json!({"id": "resp_1", "object": "response", "status": "completed",
+    let response = json!({"id": "resp_1", "object": "response", "status": "completed", "created_at": 1, "model": "m",
+        "parallel_tool_calls": true, "tool_choice": "auto", "tools": [],
         "output": [{"type": "message", "id": "m1", "role": "assistant", "status": "completed",
                     "content": [{"type": "output_text", "text": "fine", "annotations": []}]}],
-        "usage": {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12}});
+        "usage": {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12,
+                  "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}});
     let gemini = json!({"candidates": [{"content": {"role": "model", "parts": [{"text": "fine"}]}, "finishReason": "STOP"}],
         "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 2}});
     let converse = json!({"output": {"message": {"role": "assistant", "content": [{"text": "fine"}]}}, "stopReason": "end_turn",
@@ -71,7 +75,9 @@ pub(super) fn fine(asked: &Asked) -> Answer {
     match last {
         "completions" if streamed => Answer::pieces("text/event-stream", chat_pieces(&["fi", "ne"])),
         "completions" => Answer::json(&chat("fine")),
-        "responses" if streamed => sse(&[json!({"type": "response.completed", "response": response})]),
+        "responses" if streamed => {
+            sse(&[json!({"type": "response.completed", "sequence_number": 0, "response": response})])
+        }
         "responses" => Answer::json(&response),
         "messages" | "streamRawPredict" if streamed => sse(&anthropic_events()),
         "messages" | "rawPredict" | "invoke" => Answer::json(&claude),

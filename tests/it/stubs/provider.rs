@@ -207,7 +207,14 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     });
     let body = match answer.end {
         End::Properly => Body::from_stream(pieces),
-        End::Broken => Body::from_stream(pieces.chain(stream::iter([Err(std::io::Error::other("broken"))]))),
+        End::Broken => {
+            // What came before is on its way when the connection breaks.
+            let broken = stream::once(async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Err(std::io::Error::other("broken"))
+            });
+            Body::from_stream(pieces.chain(broken))
+        }
         End::Silent => Body::from_stream(pieces.chain(stream::pending())),
     };
     response.body(body).unwrap()

@@ -43,29 +43,62 @@ fn whole(dialect: Dialect) -> Value {
     }
 }
 
+fn chat_events() -> Vec<(&'static str, Value)> {
+    let chunk = |delta: Value| {
+        ("", json!({"id": "chatcmpl-1", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]}))
+    };
+    vec![
+        chunk(json!({"role": "assistant", "content": ""})),
+        chunk(json!({"content": "Löö"})),
+        chunk(json!({"content": "king."})),
+        chunk(
+            json!({"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": {"name": "kubectl_describe", "arguments": ""}}]}),
+        ),
+        chunk(json!({"tool_calls": [{"index": 0, "function": {"arguments": "{\"kind\":"}}]})),
+        chunk(
+            json!({"tool_calls": [{"index": 1, "id": "c2", "type": "function", "function": {"name": "kubectl_events", "arguments": "{}"}},
+                                            {"index": 0, "function": {"arguments": "\"Pod\"}"}}]}),
+        ),
+        ("", json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})),
+        ("", json!({"choices": [], "usage": whole(Dialect::OpenAiChat)["usage"]})),
+    ]
+}
+
+fn anthropic_events() -> Vec<(&'static str, Value)> {
+    let delta = |index: u64, delta: Value| {
+        ("content_block_delta", json!({"type": "content_block_delta", "index": index, "delta": delta}))
+    };
+    let start = |index: u64, block: Value| {
+        ("content_block_start", json!({"type": "content_block_start", "index": index, "content_block": block}))
+    };
+    vec![
+        (
+            "message_start",
+            json!({"type": "message_start", "message": {"id": "msg_1", "content": [], "usage":
+                    {"input_tokens": 300, "cache_read_input_tokens": 600, "cache_creation_input_tokens": 0, "output_tokens": 1}}}),
+        ),
+        start(0, json!({"type": "text", "text": ""})),
+        ("ping", json!({"type": "ping"})),
+        delta(0, json!({"type": "text_delta", "text": "Löö"})),
+        delta(0, json!({"type": "text_delta", "text": "king."})),
+        ("content_block_stop", json!({"type": "content_block_stop", "index": 0})),
+        start(1, json!({"type": "tool_use", "id": "c1", "name": "kubectl_describe", "input": {}})),
+        delta(1, json!({"type": "input_json_delta", "partial_json": ""})),
+        delta(1, json!({"type": "input_json_delta", "partial_json": "{\"kind\": \"P"})),
+        delta(1, json!({"type": "input_json_delta", "partial_json": "od\"}"})),
+        start(2, json!({"type": "tool_use", "id": "c2", "name": "kubectl_events", "input": {}})),
+        (
+            "message_delta",
+            json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 80}}),
+        ),
+        ("message_stop", json!({"type": "message_stop"})),
+    ]
+}
+
 /// The events of the same reply.
 fn events(dialect: Dialect) -> Vec<(&'static str, Value)> {
     match dialect {
-        Dialect::OpenAiChat => {
-            let chunk = |delta: Value| {
-                ("", json!({"id": "chatcmpl-1", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]}))
-            };
-            vec![
-                chunk(json!({"role": "assistant", "content": ""})),
-                chunk(json!({"content": "Löö"})),
-                chunk(json!({"content": "king."})),
-                chunk(
-                    json!({"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": {"name": "kubectl_describe", "arguments": ""}}]}),
-                ),
-                chunk(json!({"tool_calls": [{"index": 0, "function": {"arguments": "{\"kind\":"}}]})),
-                chunk(
-                    json!({"tool_calls": [{"index": 1, "id": "c2", "type": "function", "function": {"name": "kubectl_events", "arguments": "{}"}},
-                                            {"index": 0, "function": {"arguments": "\"Pod\"}"}}]}),
-                ),
-                ("", json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})),
-                ("", json!({"choices": [], "usage": whole(dialect)["usage"]})),
-            ]
-        }
+        Dialect::OpenAiChat => chat_events(),
         Dialect::OpenAiResponses => vec![
             (
                 "response.created",
@@ -75,36 +108,7 @@ fn events(dialect: Dialect) -> Vec<(&'static str, Value)> {
             ("response.output_text.delta", json!({"type": "response.output_text.delta", "delta": "king."})),
             ("response.completed", json!({"type": "response.completed", "response": whole(dialect)})),
         ],
-        Dialect::Anthropic(_) => {
-            let delta = |index: u64, delta: Value| {
-                ("content_block_delta", json!({"type": "content_block_delta", "index": index, "delta": delta}))
-            };
-            let start = |index: u64, block: Value| {
-                ("content_block_start", json!({"type": "content_block_start", "index": index, "content_block": block}))
-            };
-            vec![
-                (
-                    "message_start",
-                    json!({"type": "message_start", "message": {"id": "msg_1", "content": [], "usage":
-                    {"input_tokens": 300, "cache_read_input_tokens": 600, "cache_creation_input_tokens": 0, "output_tokens": 1}}}),
-                ),
-                start(0, json!({"type": "text", "text": ""})),
-                ("ping", json!({"type": "ping"})),
-                delta(0, json!({"type": "text_delta", "text": "Löö"})),
-                delta(0, json!({"type": "text_delta", "text": "king."})),
-                ("content_block_stop", json!({"type": "content_block_stop", "index": 0})),
-                start(1, json!({"type": "tool_use", "id": "c1", "name": "kubectl_describe", "input": {}})),
-                delta(1, json!({"type": "input_json_delta", "partial_json": ""})),
-                delta(1, json!({"type": "input_json_delta", "partial_json": "{\"kind\": \"P"})),
-                delta(1, json!({"type": "input_json_delta", "partial_json": "od\"}"})),
-                start(2, json!({"type": "tool_use", "id": "c2", "name": "kubectl_events", "input": {}})),
-                (
-                    "message_delta",
-                    json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 80}}),
-                ),
-                ("message_stop", json!({"type": "message_stop"})),
-            ]
-        }
+        Dialect::Anthropic(_) => anthropic_events(),
         Dialect::Gemini => {
             let part = |part: Value| {
                 (
