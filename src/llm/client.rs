@@ -142,3 +142,38 @@ fn certificates(whose: &'static str, pem: &[u8]) -> Result<Vec<Certificate>, Cli
     let found = Certificate::from_pem_bundle(pem).ok().filter(|found| !found.is_empty());
     found.ok_or(ClientError::NoCertificates(whose))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = include_str!("../../tests/it/llm/tls/ca.pem");
+    const SECOND: &str = include_str!("../../tests/it/llm/tls/server.pem");
+
+    #[test]
+    fn certificates_are_read_again_and_broken_ones_change_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        std::fs::write(&path, FIRST).unwrap();
+        let section = serde_json::json!({"model": "m", "tls_ca_file": path});
+        let config: LlmConfig = serde_json::from_value(section).unwrap();
+        let http = HttpClient::build(&config, &Environment::new([], folder.path())).unwrap();
+        let digest_after = |content: &str| {
+            std::fs::write(&path, content).unwrap();
+            let earlier = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
+            http.current.lock().unwrap().checked_at = earlier;
+            http.get();
+            http.current.lock().unwrap().digest
+        };
+        let first = digest_after(FIRST);
+        assert_eq!(digest_after("no certificate"), first);
+        let second = digest_after(SECOND);
+        assert_ne!(second, first);
+        std::fs::write(&path, FIRST).unwrap();
+        http.get();
+        assert_eq!(http.current.lock().unwrap().digest, second, "not looked at yet");
+        std::fs::write(&path, "").unwrap();
+        let broken = HttpClient::build(&config, &Environment::new([], folder.path())).unwrap_err();
+        assert_eq!(broken, ClientError::NoCertificates("llm.tls_ca_file"));
+    }
+}

@@ -5,6 +5,7 @@ mod exchange;
 mod failover;
 mod peers;
 mod replies;
+mod tls;
 
 use std::path::Path;
 

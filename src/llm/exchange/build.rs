@@ -45,6 +45,14 @@ impl Profile {
     ) -> Result<Self, LlmBuildError> {
         check_ranges(config)?;
         let route = Route::to(config, &surroundings(config, environment))?;
+        if route.provider != config.provider {
+            tracing::info!(
+                event = "llm_provider_by_prefix",
+                provider = route.provider.as_str(),
+                model = route.model,
+                "the prefix of llm.model chooses the provider"
+            );
+        }
         let credentials = Credentials::of(config, &route, environment)?;
         let total = Duration::from_secs(config.timeout_seconds);
         let base = Duration::from_millis(config.retry_base_ms);
