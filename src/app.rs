@@ -76,7 +76,8 @@ impl Core {
         let cluster = open_cluster(&config.cluster).await?;
         let data_storage = open_data_storage(config, &metrics).await?;
         let catalogue = open_catalogue(&config.catalogue, &cluster, data_storage.as_ref()).await?;
-        let llm = config.model().map(Llm::build).transpose()?.map(Arc::new);
+        let llm = config.model().map(Llm::build).transpose()?;
+        let llm = llm.map(|llm| Arc::new(llm.reporting_to(&metrics)));
         let store = Store::open(location, Access::Serve).await?;
         let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
         if let Some(client) = &data_storage {

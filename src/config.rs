@@ -116,7 +116,7 @@ impl Config {
             &mut self.auth.token_file,
             &mut self.tls.ca_file,
         ];
-        own.extend(self.llm.as_mut().map(|llm| &mut llm.api_key_file));
+        own.extend(self.llm.as_mut().map(LlmConfig::paths_mut).unwrap_or_default());
         own.extend(self.toolsets.paths_mut());
         let section = self.data_storage.iter_mut().flat_map(DataStorageConfig::paths_mut);
         for path in own.into_iter().flatten().chain(section) {

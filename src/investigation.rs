@@ -191,7 +191,8 @@ fn provider_failed(error: &LlmError) -> InvestigationError {
         | ErrorKind::NotFound
         | ErrorKind::Server
         | ErrorKind::Network
-        | ErrorKind::Decode => FailureCode::LlmUnavailable,
+        | ErrorKind::Decode
+        | ErrorKind::BreakerOpen => FailureCode::LlmUnavailable,
     };
     InvestigationError::new(code, "rca", error.to_string())
 }

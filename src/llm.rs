@@ -1,16 +1,31 @@
 //! The language model: neutral chat types, one pure codec per dialect, one exchange that retries, classifies and
 //! bounds. Nothing here knows what is being investigated.
+//!
+//! [`Llm`] holds every configured profile; a [`Seat`] is who answers one phase of one investigation, and who takes over. A
+//! profile is a route (where, in which dialect), credentials, and an exchange with its breaker and its pace.
 
+mod breaker;
 pub mod chat;
+mod client;
 pub mod codec;
 pub mod config;
+mod credentials;
+mod delays;
 mod exchange;
 mod failure;
+mod pace;
+mod route;
+mod seat;
+mod sigv4;
 
 pub use chat::{
     AnswerSchema, AssistantMessage, ChatReply, ChatRequest, FinishReason, Message, TextForm, ToolCall, ToolChoice,
     ToolDefinition, Usage,
 };
+pub use client::ClientError;
 pub use config::{LlmConfig, StructuredOutput};
-pub use exchange::{Llm, LlmBuildError};
+pub use credentials::{CredentialError, Environment};
+pub use exchange::{Listener, LlmBuildError, Profile};
 pub use failure::{ErrorKind, LlmError};
+pub use route::RouteError;
+pub use seat::{Llm, ModelPhase, Seat};

@@ -20,7 +20,7 @@ use super::prompts::Answering;
 use super::run::RunContext;
 use super::submit;
 use crate::llm::{
-    AnswerSchema, ChatReply, ChatRequest, ErrorKind, Llm, LlmError, Message, StructuredOutput, TextForm, ToolChoice,
+    AnswerSchema, ChatReply, ChatRequest, ErrorKind, LlmError, Message, Seat, StructuredOutput, TextForm, ToolChoice,
     ToolDefinition,
 };
 use crate::redaction::Redactor;
@@ -50,7 +50,9 @@ pub(super) struct Limits {
 /// What every phase of one investigation shares.
 #[derive(Debug)]
 pub(super) struct Setting<'a> {
-    pub(super) llm: &'a Llm,
+    /// Who answers each phase; whoever takes over in one stays until its end.
+    pub(super) rca: Seat,
+    pub(super) selection: Seat,
     pub(super) run: &'a RunContext,
     /// From this moment on the model may only conclude.
     pub(super) wrap_up_at: Instant,
@@ -63,17 +65,30 @@ pub(super) struct Setting<'a> {
 }
 
 impl Setting<'_> {
+    pub(super) fn seat(&self, phase: Phase) -> &Seat {
+        match phase {
+            Phase::Rca | Phase::Enrichment => &self.rca,
+            Phase::WorkflowSelection | Phase::Validation => &self.selection,
+        }
+    }
+
+    /// Who answered last: one name, or that of each phase.
+    pub(super) fn models(&self) -> String {
+        let (rca, selection) = (self.rca.model(), self.selection.model());
+        if rca == selection { rca.to_owned() } else { format!("{rca}, {selection}") }
+    }
+
     pub(super) fn answering(&self) -> Answering {
-        self.llm.structured_output().into()
+        self.rca.structured_output().into()
     }
 
     fn answers_in_text(&self) -> bool {
-        self.llm.structured_output() == StructuredOutput::Text
+        self.rca.structured_output() == StructuredOutput::Text
     }
 
     /// Whether a correction of the form is answered in JSON mode, without tools.
     fn corrects_in_json(&self) -> bool {
-        self.llm.structured_output() == StructuredOutput::JsonObject
+        self.rca.structured_output() == StructuredOutput::JsonObject
     }
 }
 
@@ -157,7 +172,7 @@ impl<'a> Conversation<'a> {
         prompts: [String; 2],
     ) -> Self {
         let [system, user] = prompts;
-        let holds_text = setting.llm.structured_output() == StructuredOutput::JsonSchema;
+        let holds_text = setting.rca.structured_output() == StructuredOutput::JsonSchema;
         Self {
             setting,
             phase,
@@ -174,6 +189,10 @@ impl<'a> Conversation<'a> {
             concluding: None,
             gauge: fitting::Gauge::default(),
         }
+    }
+
+    fn seat(&self) -> &'a Seat {
+        self.setting.seat(self.phase)
     }
 
     /// Turns used so far.
@@ -270,23 +289,18 @@ impl<'a> Conversation<'a> {
             let journal = self.setting.journal;
             let newest = self.messages.last().map(text_of).unwrap_or_default();
             let chars = self.messages.iter().map(|message| text_of(message).chars().count()).sum();
-            let asked = Asked {
-                phase: self.phase,
-                model: self.setting.llm.model(),
-                newest,
-                chars,
-                toolsets: self.tools.toolsets(),
-            };
+            let asked =
+                Asked { phase: self.phase, model: self.seat().model(), newest, chars, toolsets: self.tools.toolsets() };
             journal.model_asked(asked).await;
             let began = Instant::now();
             let until = if is_last { self.setting.run.deadline } else { self.setting.wrap_up_at };
             let answered = tokio::select! {
                 () = self.setting.run.cancel.cancelled() => return Err(Stop::Cancelled),
-                answered = timeout_at(until, self.setting.llm.chat(&request)) => answered,
+                answered = timeout_at(until, self.seat().chat(&request)) => answered,
             };
             let turn = Turn {
-                provider: self.setting.llm.provider(),
-                model: self.setting.llm.model(),
+                provider: self.seat().provider(),
+                model: self.seat().model(),
                 phase: self.phase,
                 took: began.elapsed(),
             };
@@ -299,6 +313,9 @@ impl<'a> Conversation<'a> {
                 }
                 Ok(Err(error)) => {
                     journal.model_failed(&turn, &error).await;
+                    if self.seat().fail_over(&error) {
+                        continue;
+                    }
                     if error.kind != ErrorKind::ContextLength || was_too_long {
                         return Err(Stop::Provider(error));
                     }
@@ -320,7 +337,7 @@ impl<'a> Conversation<'a> {
     /// sent.
     fn room(&self, percent: usize, overhead: usize) -> Result<usize, Stop> {
         let room = self.limits.window_tokens * percent / 100;
-        let reserved = self.output_tokens_max().unwrap_or(self.setting.llm.output_tokens_max());
+        let reserved = self.output_tokens_max().unwrap_or(self.seat().output_tokens_max());
         let tokens = room.saturating_sub(usize::try_from(reserved).unwrap_or(usize::MAX));
         self.gauge.chars(tokens).checked_sub(overhead).ok_or(Stop::TooLong)
     }

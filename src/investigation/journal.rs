@@ -337,5 +337,6 @@ fn label(kind: ErrorKind) -> LlmErrorKind {
         ErrorKind::Timeout => LlmErrorKind::Timeout,
         ErrorKind::Network => LlmErrorKind::Network,
         ErrorKind::Decode => LlmErrorKind::Decode,
+        ErrorKind::BreakerOpen => LlmErrorKind::BreakerOpen,
     }
 }

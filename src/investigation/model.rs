@@ -32,7 +32,7 @@ use crate::domain::{
     ExcludedWorkflow, Incident, Investigation, ResourceRef, ReviewReason, Severity, ValidationAttempt,
 };
 use crate::enrichment::Enrichment;
-use crate::llm::{Llm, LlmError};
+use crate::llm::{Llm, LlmError, ModelPhase, Seat};
 use crate::redaction::Redactor;
 use crate::redaction::injection::Fence;
 use crate::tools::resource_context::ContextReader;
@@ -118,7 +118,8 @@ pub(super) async fn investigate(
         Journal::new(parts.audit.clone(), parts.metrics.clone(), incident, redactor.clone(), run.progress.clone());
     let ledger = Arc::new(Ledger::default());
     let setting = Setting {
-        llm,
+        rca: llm.seat(ModelPhase::Rca),
+        selection: llm.seat(ModelPhase::WorkflowDiscovery),
         run,
         wrap_up_at: run.deadline - parts.config.wrap_up(),
         journal: &journal,
@@ -176,7 +177,8 @@ impl Model<'_> {
 
     fn limits(&self, phase: PhaseConfig) -> Limits {
         let config = &self.parts.config;
-        let window = self.setting.llm.context_window_tokens();
+        let seats = [&self.setting.rca, &self.setting.selection];
+        let window = seats.map(Seat::context_window_tokens).into_iter().min().unwrap_or_default();
         let rule = (window * RESULT_WINDOW_PERCENT / 100).min(RESULT_TOKENS_MAX) * CHARS_PER_TOKEN;
         Limits {
             turns_max: phase.max_turns,

@@ -60,7 +60,19 @@ pub enum Message {
     System(String),
     User(String),
     Assistant(AssistantMessage),
-    ToolResult { call_id: String, content: String },
+    ToolResult {
+        call_id: String,
+        content: String,
+        /// The tool failed; dialects that can say so do.
+        is_error: bool,
+    },
+}
+
+impl Message {
+    /// The result of a call that went well.
+    pub fn result(call_id: impl Into<String>, content: impl Into<String>) -> Self {
+        Self::ToolResult { call_id: call_id.into(), content: content.into(), is_error: false }
+    }
 }
 
 /// What the model said.
@@ -70,6 +82,8 @@ pub struct AssistantMessage {
     pub tool_calls: Vec<ToolCall>,
     /// Provider-opaque members (signed reasoning and the like), replayed unchanged to the same provider only.
     pub opaque: Option<Value>,
+    /// The profile that issued `opaque`; no other gets it to see. Empty where there is none.
+    pub issuer: String,
 }
 
 /// A requested tool call. `arguments` is the raw text: repairing it is the tool loop's business.
@@ -103,6 +117,12 @@ pub enum FinishReason {
 }
 
 impl FinishReason {
+    /// A reason nobody here knows, bounded.
+    pub(super) fn other(reason: &str) -> Self {
+        const CHARS_MAX: usize = 40;
+        Self::Other(reason.chars().take(CHARS_MAX).collect())
+    }
+
     pub fn as_str(&self) -> &str {
         match self {
             Self::Stop => "stop",

@@ -1,34 +1,97 @@
-//! `llm`: which model answers and how it is reached (operations §1.3.2).
+//! `llm`: which model answers and how it is reached (operations §1.3.2, §7).
+
+mod connection;
+mod profile;
+mod provider;
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use connection::{BreakerConfig, CustomHeader, InlineSecret, OAuth2Config, ReasoningConfig};
+pub use profile::{PhaseModels, ProfileConfig};
+pub use provider::{Api, Provider, UnknownPrefix};
+pub(super) use provider::{Named, named};
+
 /// The `llm` section. Its presence means a model is configured.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LlmConfig {
-    /// Which wire dialect. Default `openai`.
+    /// Who answers. Default `openai`. A routing prefix of the model's name wins over it.
     #[serde(default)]
     pub provider: Provider,
-    /// Sent exactly as written.
+    /// Sent exactly as written, apart from a routing prefix such as `anthropic/`.
     pub model: String,
-    /// Base URL up to and including `/v1` where the server has one. Default for `openai`: `https://api.openai.com/v1`;
-    /// for `ollama`: `http://localhost:11434/v1`; the others need it.
+    /// For OpenAI and Azure: `chat_completions` (default) or `responses`.
+    #[serde(default)]
+    pub api: Api,
+    /// Base URL. Each provider has its own default (operations §7.1); gateways need it.
     #[serde(default)]
     pub endpoint: Option<String>,
     /// File holding one API key; read again when the provider refuses the key. Compatible servers may need none.
     #[serde(default)]
     pub api_key_file: Option<PathBuf>,
+    /// Folder with one file per credential. Default `/etc/holmesgpt/credentials`; it may be missing.
+    #[serde(default = "credentials_default")]
+    pub credentials_dir: PathBuf,
+    /// YAML file with `api_key`, `<provider>_api_key` or `google_credentials_path`.
+    #[serde(default)]
+    pub secrets_file: Option<PathBuf>,
+    /// The key itself. Accepted with a warning: configuration files are not secret.
+    #[serde(default)]
+    pub api_key: Option<InlineSecret>,
+    /// Google Cloud project for `vertex_ai`; else from the environment or the credential file.
+    #[serde(default, alias = "project", alias = "gcpProjectId", alias = "vertex_project")]
+    pub gcp_project_id: Option<String>,
+    /// Google Cloud location for `vertex_ai`, e.g. `europe-west1` or `global`.
+    #[serde(default, alias = "location", alias = "gcpRegion", alias = "vertex_location")]
+    pub gcp_region: Option<String>,
+    /// Default `2024-10-21`; `v1` uses the path without a version.
+    #[serde(default)]
+    pub azure_api_version: Option<String>,
+    /// Region of `bedrock`; else from the environment or the profile.
+    #[serde(default)]
+    pub aws_region: Option<String>,
+    /// Certificates the provider's is held against; absent = those of the system.
+    #[serde(default)]
+    pub tls_ca_file: Option<PathBuf>,
+    /// Our certificate, with `tls_key_file`.
+    #[serde(default)]
+    pub tls_cert_file: Option<PathBuf>,
+    #[serde(default)]
+    pub tls_key_file: Option<PathBuf>,
+    #[serde(default)]
+    pub oauth2: OAuth2Config,
+    #[serde(default)]
+    pub custom_headers: Vec<CustomHeader>,
+    #[serde(default)]
+    pub circuit_breaker: BreakerConfig,
+    #[serde(default)]
+    pub reasoning: ReasoningConfig,
     /// One attempt, seconds, 1..=1800. Default 120.
     #[serde(default = "timeout_default")]
     pub timeout_seconds: u64,
+    /// The reply as a stream, where the dialect has one. Default true.
+    #[serde(default = "streaming_default")]
+    pub streaming: bool,
+    /// Longest wait for the first byte of a reply, milliseconds, 10..=1800000. Default: the whole attempt.
+    #[serde(default)]
+    pub first_byte_timeout_ms: Option<u64>,
+    /// Longest silence within a reply, milliseconds, 10..=1800000. Default 60000.
+    #[serde(default = "idle_default")]
+    pub idle_timeout_ms: u64,
     /// Retries after the first attempt, 0..=10. Default 3.
     #[serde(default = "retries_default")]
     pub max_retries: u32,
     /// Wait before the first retry, milliseconds; doubles up to ten times that. Default 500.
     #[serde(default = "backoff_default")]
     pub retry_base_ms: u64,
+    /// Calls of one provider at once, 1..=1000. Default 32; more wait for their turn.
+    #[serde(default = "concurrency_default")]
+    pub max_concurrent_requests: usize,
+    /// Tokens of one provider within a minute, prompt and answer; more wait. Default no limit.
+    #[serde(default)]
+    pub tokens_per_minute: Option<u64>,
     /// Left out of the request when absent: some models refuse it.
     #[serde(default)]
     pub temperature: Option<f64>,
@@ -42,6 +105,31 @@ pub struct LlmConfig {
     /// answer better, or only, in writing (investigation §2.5).
     #[serde(default)]
     pub structured_output: StructuredOutput,
+    /// Models for single phases.
+    #[serde(default)]
+    pub phase_models: PhaseModels,
+    /// Who answers when the model does not, in this order.
+    #[serde(default)]
+    pub fallbacks: Vec<ProfileConfig>,
+}
+
+impl LlmConfig {
+    /// Files the section names, to be taken from the configuration's own folder where they are relative.
+    pub fn paths_mut(&mut self) -> Vec<&mut Option<PathBuf>> {
+        let mut paths = vec![
+            &mut self.api_key_file,
+            &mut self.secrets_file,
+            &mut self.tls_ca_file,
+            &mut self.tls_cert_file,
+            &mut self.tls_key_file,
+            &mut self.oauth2.credentials_dir,
+        ];
+        paths.extend(self.custom_headers.iter_mut().map(|header| &mut header.file_path));
+        paths.extend(
+            self.phase_models.profiles_mut().chain(&mut self.fallbacks).map(|profile| &mut profile.api_key_file),
+        );
+        paths
+    }
 }
 
 /// The form of a final answer.
@@ -61,46 +149,28 @@ pub enum StructuredOutput {
     Text,
 }
 
-/// Providers spoken so far; all of them in the OpenAI Chat Completions dialect.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Provider {
-    #[default]
-    #[serde(rename = "openai")]
-    OpenAi,
-    #[serde(rename = "openai_compatible")]
-    OpenAiCompatible,
-    #[serde(rename = "litellm")]
-    LiteLlm,
-    Ollama,
-}
-
-impl Provider {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::OpenAiCompatible => "openai_compatible",
-            Self::LiteLlm => "litellm",
-            Self::Ollama => "ollama",
-        }
-    }
-
-    /// Base URL when the configuration names none.
-    pub(super) fn default_endpoint(self) -> Option<&'static str> {
-        match self {
-            Self::OpenAi => Some("https://api.openai.com/v1"),
-            Self::Ollama => Some("http://localhost:11434/v1"),
-            Self::OpenAiCompatible | Self::LiteLlm => None,
-        }
-    }
+fn credentials_default() -> PathBuf {
+    PathBuf::from("/etc/holmesgpt/credentials")
 }
 
 fn timeout_default() -> u64 {
     120
 }
 
+fn streaming_default() -> bool {
+    true
+}
+
+fn idle_default() -> u64 {
+    60_000
+}
+
 fn retries_default() -> u32 {
     3
+}
+
+fn concurrency_default() -> usize {
+    32
 }
 
 fn window_default() -> usize {

@@ -18,6 +18,7 @@ mod http_sessions;
 mod http_stream;
 mod kubernetes_auth;
 mod live_cluster;
+mod llm;
 mod malformed;
 mod process;
 mod prometheus_tools;

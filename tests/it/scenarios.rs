@@ -3,6 +3,8 @@
 
 mod cancelled;
 mod command;
+mod failover;
+mod faulty;
 mod format;
 mod outcome;
 mod trail;

@@ -3,4 +3,5 @@
 pub(crate) mod apiserver;
 pub(crate) mod datastorage;
 pub(crate) mod model;
+pub(crate) mod provider;
 pub(crate) mod scripted;

@@ -92,8 +92,10 @@ impl Conversation<'_> {
             () = setting.run.cancel.cancelled() => return Err(Stop::Cancelled),
         };
         for (call, outcome) in calls.iter().zip(ran) {
-            let content = match outcome {
-                Err((status, text)) => format!("tool={} status={}\n{text}", shown(&call.name), status.as_str()),
+            let (content, status) = match outcome {
+                Err((status, text)) => {
+                    (format!("tool={} status={}\n{text}", shown(&call.name), status.as_str()), status)
+                }
                 Ok(Ran { output, key }) => {
                     let mark = ResultMark {
                         message: self.messages.len(),
@@ -105,10 +107,11 @@ impl Conversation<'_> {
                     if let Some(made) = self.made.get_mut(&key) {
                         (made.result_id, made.status) = (Some(output.result_id), output.status);
                     }
-                    output.text
+                    (output.text, output.status)
                 }
             };
-            self.push(Message::ToolResult { call_id: call.id.clone(), content });
+            let is_error = status == ToolStatus::Error;
+            self.push(Message::ToolResult { call_id: call.id.clone(), content, is_error });
         }
         Ok(())
     }

@@ -60,14 +60,14 @@ impl Conversation<'_> {
             output_tokens_max: Some(SUMMARY_TOKENS_MAX),
             form: TextForm::Free,
         };
-        let (provider, model) = (setting.llm.provider(), setting.llm.model());
+        let (provider, model) = (self.seat().provider(), self.seat().model());
         let chars = messages.iter().map(|message| text_of(message).chars().count()).sum();
         let newest = messages.last().map(text_of).unwrap_or_default();
         setting.journal.model_asked(Asked { phase: self.phase, model, newest, chars, toolsets: Vec::new() }).await;
         let began = Instant::now();
         let answered = tokio::select! {
             () = setting.run.cancel.cancelled() => return Err(Stop::Cancelled),
-            answered = timeout_at(setting.wrap_up_at, setting.llm.chat(&request)) => answered,
+            answered = timeout_at(setting.wrap_up_at, self.seat().chat(&request)) => answered,
         };
         let turn = Turn { provider, model, phase: self.phase, took: began.elapsed() };
         match answered {

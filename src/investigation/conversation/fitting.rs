@@ -180,7 +180,7 @@ impl Fitting<'_> {
 
     fn replace(&mut self, index: usize, new: impl FnOnce(&ResultMark, &str, &str) -> String) {
         let Some(mark) = self.results.get(index).filter(|mark| !mark.is_stub) else { return };
-        if let Some(Message::ToolResult { call_id, content }) = self.messages.get_mut(mark.message) {
+        if let Some(Message::ToolResult { call_id, content, .. }) = self.messages.get_mut(mark.message) {
             *content = new(mark, call_id, content);
         }
     }

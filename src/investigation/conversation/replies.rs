@@ -74,7 +74,7 @@ impl Conversation<'_> {
             && let Some(call) = self.imitated(&message.text)
         {
             if self.spent.turns == 1 {
-                self.setting.llm.let_text_be_free();
+                self.seat().let_text_be_free();
             }
             // Replayed as the call it was meant to be, which shows the model how one is made.
             let calls = vec![call];
@@ -138,7 +138,8 @@ impl Conversation<'_> {
                 (None, true) => "status=error: the answer could not be read",
             };
             let content = format!("tool={} {told}", calls::shown(&call.name));
-            self.push(Message::ToolResult { call_id: call.id.clone(), content });
+            let is_error = told.starts_with("status=error");
+            self.push(Message::ToolResult { call_id: call.id.clone(), content, is_error });
         }
         match (accepted, first_problem) {
             (Some((_, answer)), _) => Ok(Some(answer)),

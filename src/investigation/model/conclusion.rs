@@ -53,7 +53,7 @@ impl Model<'_> {
             warnings,
             validation_attempts: attempts,
             engine: Engine::Model {
-                model: self.setting.llm.model().to_owned(),
+                model: self.setting.models(),
                 turns: spent.turns,
                 tool_calls: spent.tool_calls,
                 prompt_tokens: spent.usage.prompt_tokens,

@@ -1,24 +1,17 @@
-//! OpenAI Chat Completions, as OpenAI and the compatible servers speak it.
+//! OpenAI Chat Completions, as OpenAI, Azure and the compatible servers speak it.
+
+pub(super) mod stream;
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::DecodeError;
+use super::names::{acceptable, arguments_text, unique_id};
+use super::tokens::count;
+use super::{DecodeError, Parameters};
 use crate::llm::chat::{
     AssistantMessage, ChatReply, ChatRequest, FinishReason, Message, TextForm, ToolCall, ToolChoice, Usage,
 };
-
-/// Optional members of the body, so that a rejected one can be left out.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Parameters {
-    pub temperature: Option<f64>,
-    pub parallel_tool_calls: bool,
-    /// `max_completion_tokens`, or `max_tokens` for servers that know only the old name.
-    pub legacy_max_tokens: bool,
-    pub forced_tool_choice: bool,
-    pub response_format: bool,
-}
 
 /// The request body.
 pub fn encode(model: &str, request: &ChatRequest<'_>, parameters: &Parameters) -> Value {
@@ -53,6 +46,15 @@ pub fn encode(model: &str, request: &ChatRequest<'_>, parameters: &Parameters) -
         let name = if parameters.legacy_max_tokens { "max_tokens" } else { "max_completion_tokens" };
         body.insert(name.into(), limit.into());
     }
+    if let Some(effort) = parameters.reasoning.and_then(|reasoning| reasoning.effort) {
+        body.insert("reasoning_effort".into(), effort.as_str().into());
+    }
+    if parameters.streaming {
+        body.insert("stream".into(), true.into());
+        if parameters.stream_usage {
+            body.insert("stream_options".into(), json!({"include_usage": true}));
+        }
+    }
     Value::Object(body)
 }
 
@@ -71,7 +73,7 @@ fn message(message: &Message) -> Value {
     match message {
         Message::System(text) => json!({"role": "system", "content": text}),
         Message::User(text) => json!({"role": "user", "content": text}),
-        Message::ToolResult { call_id, content } => {
+        Message::ToolResult { call_id, content, .. } => {
             json!({"role": "tool", "tool_call_id": call_id, "content": content})
         }
         Message::Assistant(said) => assistant(said),
@@ -98,16 +100,6 @@ fn assistant(said: &AssistantMessage) -> Value {
     Value::Object(value)
 }
 
-/// The name as providers take it back: a model may call what it invented, and its own words must not make the next request
-/// invalid.
-fn acceptable(name: &str) -> String {
-    const CHARS_MAX: usize = 64;
-    let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
-    let letters = name.trim().chars().take(CHARS_MAX);
-    let name: String = letters.map(|letter| if is_allowed(letter) { letter } else { '_' }).collect();
-    if name.is_empty() { "_".to_owned() } else { name }
-}
-
 /// Reads a reply body. Tolerates what compatible servers leave out; refuses what is not a completion at all.
 ///
 /// # Errors
@@ -125,9 +117,10 @@ pub fn decode(body: &Value) -> Result<ChatReply, DecodeError> {
         // Several compatible servers say "stop" although they call tools.
         _ if !tool_calls.is_empty() => FinishReason::ToolCalls,
         Some("stop" | "tool_calls") | None => FinishReason::Stop,
-        Some(other) => FinishReason::Other(other.chars().take(40).collect()),
+        Some(other) => FinishReason::other(other),
     };
-    let message = AssistantMessage { text: content(said), tool_calls, opaque: opaque(said) };
+    let message =
+        AssistantMessage { text: content(said), tool_calls, opaque: opaque(said), ..AssistantMessage::default() };
     Ok(ChatReply { message, finish, usage: usage(body.get("usage")), retries: 0 })
 }
 
@@ -145,32 +138,17 @@ fn tool_calls(said: &Value) -> Vec<ToolCall> {
     let calls = said.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
     let read = |(index, call): (usize, &Value)| {
         let function = call.get("function")?;
-        let arguments = match function.get("arguments") {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Null) | None => String::new(),
-            Some(other) => other.to_string(),
-        };
+        let arguments = arguments_text(function.get("arguments"));
         let name = function.get("name")?.as_str()?.to_owned();
         Some(ToolCall { id: unique_id(&mut taken, call.get("id"), index), name, arguments })
     };
     calls.enumerate().filter_map(read).collect()
 }
 
-/// The call's own id; another one when it is missing, too long to repeat, or that of an earlier call of the message, because
-/// results are told apart by nothing else.
-fn unique_id(taken: &mut HashSet<String>, given: Option<&Value>, index: usize) -> String {
-    const CHARS_MAX: usize = 4_096;
-    let given = given.and_then(Value::as_str).filter(|id| !id.trim().is_empty() && id.len() <= CHARS_MAX);
-    let others = (index..).map(|number| format!("call_{number}"));
-    let mut ids = given.map(str::to_owned).into_iter().chain(others);
-    let id = ids.find(|id| !taken.contains(id)).unwrap_or_default();
-    taken.insert(id.clone());
-    id
-}
+const REPLAYED: [&str; 3] = ["reasoning_content", "reasoning_details", "thought_signature"];
 
 /// Members that must be sent back unchanged: reasoning of servers that check it.
 fn opaque(said: &Value) -> Option<Value> {
-    const REPLAYED: [&str; 3] = ["reasoning_content", "reasoning_details", "thought_signature"];
     let kept = REPLAYED.iter().filter_map(|name| {
         let value = said.get(*name).filter(|value| !value.is_null())?;
         Some(((*name).to_owned(), value.clone()))
@@ -180,28 +158,28 @@ fn opaque(said: &Value) -> Option<Value> {
 }
 
 fn usage(usage: Option<&Value>) -> Usage {
-    /// No model reads or writes more at once; counters and sums are safe from what a provider makes up.
-    const TOKENS_MAX: u64 = 1_000_000_000;
-    // Each class has a name of its own at several servers; some send the standard one too, as 0.
-    let number = |paths: &[&str]| {
-        let given = paths.iter().filter_map(|path| usage?.pointer(path)?.as_u64());
-        given.max().unwrap_or_default().min(TOKENS_MAX)
-    };
+    // Each class has a name of its own at several servers.
     let mut usage = Usage {
-        prompt_tokens: number(&["/prompt_tokens"]),
-        cached_tokens: number(&[
-            "/prompt_tokens_details/cached_tokens",
-            "/prompt_cache_hit_tokens",
-            "/cache_read_input_tokens",
-            "/cached_tokens",
-        ]),
-        cache_write_tokens: number(&[
-            "/cache_creation_input_tokens",
-            "/prompt_tokens_details/cache_creation_tokens",
-            "/prompt_tokens_details/cache_write_tokens",
-        ]),
-        completion_tokens: number(&["/completion_tokens"]),
-        reasoning_tokens: number(&["/completion_tokens_details/reasoning_tokens", "/reasoning_tokens"]),
+        prompt_tokens: count(usage, &["/prompt_tokens"]),
+        cached_tokens: count(
+            usage,
+            &[
+                "/prompt_tokens_details/cached_tokens",
+                "/prompt_cache_hit_tokens",
+                "/cache_read_input_tokens",
+                "/cached_tokens",
+            ],
+        ),
+        cache_write_tokens: count(
+            usage,
+            &[
+                "/cache_creation_input_tokens",
+                "/prompt_tokens_details/cache_creation_tokens",
+                "/prompt_tokens_details/cache_write_tokens",
+            ],
+        ),
+        completion_tokens: count(usage, &["/completion_tokens"]),
+        reasoning_tokens: count(usage, &["/completion_tokens_details/reasoning_tokens", "/reasoning_tokens"]),
     };
     // Proxies before providers that count only what the cache did not serve pass that number on.
     let through_cache = usage.cached_tokens.saturating_add(usage.cache_write_tokens);
@@ -213,54 +191,6 @@ fn usage(usage: Option<&Value>) -> Usage {
         usage.completion_tokens = usage.completion_tokens.saturating_add(usage.reasoning_tokens);
     }
     usage
-}
-
-/// The parameter a 400 complains about, when it is one we can leave out.
-pub fn unsupported_parameter(error_body: &str) -> Option<Unsupported> {
-    let text = error_body.to_ascii_lowercase();
-    let complaint = [
-        "unsupported",
-        "not support",
-        "unknown parameter",
-        "unrecognized",
-        "extra inputs",
-        "not permitted",
-        "invalid value",
-    ];
-    if !complaint.iter().any(|word| text.contains(word)) {
-        return None;
-    }
-    [
-        ("response_format", Unsupported::ResponseFormat),
-        ("max_completion_tokens", Unsupported::MaxCompletionTokens),
-        ("parallel_tool_calls", Unsupported::ParallelToolCalls),
-        ("tool_choice", Unsupported::ForcedToolChoice),
-        ("temperature", Unsupported::Temperature),
-    ]
-    .into_iter()
-    .find_map(|(name, parameter)| text.contains(name).then_some(parameter))
-}
-
-/// Parameters that can be dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsupported {
-    Temperature,
-    ParallelToolCalls,
-    ForcedToolChoice,
-    MaxCompletionTokens,
-    ResponseFormat,
-}
-
-impl Unsupported {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Temperature => "temperature",
-            Self::ParallelToolCalls => "parallel_tool_calls",
-            Self::ForcedToolChoice => "tool_choice",
-            Self::MaxCompletionTokens => "max_completion_tokens",
-            Self::ResponseFormat => "response_format",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use holmesgpt_api::domain::{
 };
 use holmesgpt_api::investigation::answer::{self, Choice};
 use holmesgpt_api::investigation::submit::SubmitTool;
-use holmesgpt_api::llm::codec::openai_chat::{self, Parameters};
+use holmesgpt_api::llm::codec::{Parameters, openai_chat};
 use holmesgpt_api::llm::{ChatRequest, Message, TextForm, ToolChoice};
 use holmesgpt_api::redaction::Redactor;
 use holmesgpt_api::redaction::injection::Fence;
@@ -49,11 +49,7 @@ fn decoded(random: &mut Random, phase: Phase, ids: &Ids) -> Vec<String> {
     let reply = sent(random, phase, ids, 20_000);
     let Ok(body) = serde_json::from_slice::<Value>(&reply.body) else { return Vec::new() };
     let Ok(reply) = openai_chat::decode(&body) else { return Vec::new() };
-    let results = reply
-        .message
-        .tool_calls
-        .iter()
-        .map(|call| Message::ToolResult { call_id: call.id.clone(), content: "x".to_owned() });
+    let results = reply.message.tool_calls.iter().map(|call| Message::result(&call.id, "x"));
     let results: Vec<Message> = results.collect();
     let mut wrong = read_text(&reply.message.text);
     for call in &reply.message.tool_calls {

@@ -2,6 +2,9 @@
 //! script expects next, in every detail it names, and gets the reply that stands beside it. What does not fit is refused
 //! and remembered; [`Model::complaints`] tells it afterwards.
 
+#[path = "model/chunks.rs"] // this file is also part of a benchmark, from another folder
+mod chunks;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -111,6 +114,18 @@ struct Played {
     abandoned: usize,
 }
 
+impl Step {
+    /// What stands beside it, as the answer to a request outside any script.
+    pub(crate) fn answer(&self, number: usize, request: &Value) -> (&'static str, String) {
+        let whole = completion(&self.reply, number, &Played::default());
+        if request["stream"] == true {
+            ("text/event-stream", chunks::of(&whole, request))
+        } else {
+            ("application/json", whole.to_string())
+        }
+    }
+}
+
 /// The server; stops when dropped.
 pub(crate) struct Model {
     pub(crate) endpoint: String,
@@ -180,8 +195,18 @@ async fn answer(State(played): State<Arc<Mutex<Played>>>, headers: HeaderMap, bo
         played.keys.push(key.to_owned());
         let request: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         played.requests.push(request.clone());
-        let (reply, number) = played.take(&request);
-        let text = reply.raw.clone().unwrap_or_else(|| completion(&reply, number, &played).to_string());
+        let (mut reply, number) = played.take(&request);
+        let text = match &reply.raw {
+            Some(raw) => raw.clone(),
+            None => completion(&reply, number, &played).to_string(),
+        };
+        let is_completion = reply.raw.is_none() && reply.status.is_none();
+        let text = if is_completion && request["stream"] == true {
+            reply.headers.entry("content-type".to_owned()).or_insert("text/event-stream".to_owned());
+            chunks::of(&serde_json::from_str(&text).unwrap(), &request)
+        } else {
+            text
+        };
         (reply, text)
     };
     let mut waiting = Waiting { played, is_over: false };

@@ -10,7 +10,7 @@ fn fence() -> Fence {
 
 fn result(call_id: &str, text: &str) -> Message {
     let content = format!("tool=x status=success result_id=r\n{}", fence().wrap("x", text).text);
-    Message::ToolResult { call_id: call_id.to_owned(), content }
+    Message::result(call_id, content)
 }
 
 fn calls(ids: &[String]) -> Message {
@@ -49,7 +49,7 @@ fn fit(messages: &mut [Message], results: &mut [ResultMark], chars_max: usize) -
 /// Everything but the texts of results.
 fn frame(messages: &[Message]) -> Vec<Message> {
     let bare = |message: &Message| match message {
-        Message::ToolResult { call_id, .. } => Message::ToolResult { call_id: call_id.clone(), content: String::new() },
+        Message::ToolResult { call_id, .. } => Message::result(call_id, ""),
         other => other.clone(),
     };
     messages.iter().map(bare).collect()

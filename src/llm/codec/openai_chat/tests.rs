@@ -1,16 +1,11 @@
 use serde_json::json;
 
 use super::*;
+use crate::llm::codec::{Unsupported, unsupported_parameter};
 use crate::llm::{AnswerSchema, ToolDefinition};
 
 fn parameters() -> Parameters {
-    Parameters {
-        temperature: None,
-        parallel_tool_calls: true,
-        legacy_max_tokens: false,
-        forced_tool_choice: true,
-        response_format: true,
-    }
+    Parameters::generous()
 }
 
 #[test]
@@ -23,9 +18,10 @@ fn a_conversation_with_parallel_results_encodes_in_order() {
             text: String::new(),
             tool_calls: vec![call("a", "x"), call("b", "y")],
             opaque: Some(json!({"reasoning_content": "kept"})),
+            ..AssistantMessage::default()
         }),
-        Message::ToolResult { call_id: "a".into(), content: "1".into() },
-        Message::ToolResult { call_id: "b".into(), content: "2".into() },
+        Message::result("a", "1"),
+        Message::result("b", "2"),
     ];
     let tools =
         [ToolDefinition { name: "x".into(), description: "reads".into(), parameters: json!({"type": "object"}) }];

@@ -1,0 +1,214 @@
+//! All configured models, and who of them answers one phase of one investigation.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::chat::{ChatReply, ChatRequest};
+use super::config::{LlmConfig, ProfileConfig, StructuredOutput};
+use super::credentials::Environment;
+use super::exchange::{Listener, LlmBuildError, Profile};
+use super::failure::{ErrorKind, LlmError};
+use super::pace::Pace;
+use super::route::Route;
+use crate::telemetry::Metrics;
+
+/// Phases that may have a model of their own (`llm.phase_models`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelPhase {
+    Rca,
+    WorkflowDiscovery,
+}
+
+/// The configured models. Cheap to share behind an `Arc`; one connection pool for each.
+#[derive(Debug)]
+pub struct Llm {
+    base: Arc<Profile>,
+    rca: Arc<Profile>,
+    workflow_discovery: Arc<Profile>,
+    fallbacks: Vec<Arc<Profile>>,
+}
+
+/// Most entries of `llm.fallbacks`.
+const FALLBACKS_MAX: usize = 8;
+
+impl Llm {
+    /// Builds all profiles: reads credentials, asks nobody anything.
+    ///
+    /// # Errors
+    /// Whatever in the section cannot work, in words for the operator.
+    pub fn build(config: &LlmConfig) -> Result<Self, LlmBuildError> {
+        Self::build_in(config, &Environment::of_process(&config.credentials_dir))
+    }
+
+    /// The same with variables and files from elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_in(config: &LlmConfig, environment: &Environment) -> Result<Self, LlmBuildError> {
+        if config.fallbacks.len() > FALLBACKS_MAX {
+            return Err(LlmBuildError::OutOfRange("fallbacks", "0..=8 entries"));
+        }
+        let mut paces = Paces::new(config);
+        let base = Arc::new(Profile::build(config, environment, |route| paces.of(route))?);
+        if config.api_key.is_some() {
+            tracing::warn!(event = "llm_key_in_configuration", "llm.api_key is not secret there; use llm.api_key_file");
+        }
+        let mut other = |name: String, profile: &ProfileConfig| {
+            if profile.is_empty() {
+                return Err(LlmBuildError::EmptyProfile(name));
+            }
+            let built = Profile::build(&profile.over(config), environment, |route| paces.of(route));
+            built.map(Arc::new).map_err(|problem| LlmBuildError::Profile { profile: name, problem: Box::new(problem) })
+        };
+        let mut phases = Vec::new();
+        for (name, profile) in config.phase_models.named() {
+            let built = profile.map(|profile| other(format!("phase_models.{name}"), profile)).transpose()?;
+            phases.push(built.unwrap_or_else(|| Arc::clone(&base)));
+        }
+        let mut fallbacks = Vec::new();
+        for (index, profile) in config.fallbacks.iter().enumerate() {
+            fallbacks.push(other(format!("fallbacks[{index}]"), profile)?);
+        }
+        let mut phases = phases.into_iter();
+        let mut phase = || phases.next().unwrap_or_else(|| Arc::clone(&base));
+        let (rca, workflow_discovery) = (phase(), phase());
+        Ok(Self { base, rca, workflow_discovery, fallbacks })
+    }
+
+    /// Says from now on how the breakers stand.
+    #[must_use]
+    pub fn reporting_to(self, metrics: &Metrics) -> Self {
+        for profile in [&self.base, &self.rca, &self.workflow_discovery].into_iter().chain(&self.fallbacks) {
+            profile.report_to(metrics);
+        }
+        self
+    }
+
+    /// Who answers a phase of one investigation.
+    pub fn seat(&self, phase: ModelPhase) -> Seat {
+        let first = match phase {
+            ModelPhase::Rca => &self.rca,
+            ModelPhase::WorkflowDiscovery => &self.workflow_discovery,
+        };
+        let chain = std::iter::once(first).chain(&self.fallbacks).cloned().collect();
+        Seat { chain, at: AtomicUsize::new(0) }
+    }
+
+    /// Whether the first provider can be reached: any answer to a request without content counts. Costs nothing.
+    ///
+    /// # Errors
+    /// No connection, or no answer in time.
+    pub async fn probe(&self, patience: Duration) -> Result<(), ErrorKind> {
+        self.base.probe(patience).await
+    }
+}
+
+/// One limit for each provider and address.
+struct Paces {
+    calls_max: usize,
+    tokens_per_minute: Option<u64>,
+    known: HashMap<String, Arc<Pace>>,
+}
+
+impl Paces {
+    fn new(config: &LlmConfig) -> Self {
+        let (calls_max, tokens_per_minute) = (config.max_concurrent_requests, config.tokens_per_minute);
+        Self { calls_max, tokens_per_minute, known: HashMap::new() }
+    }
+
+    fn of(&mut self, route: &Route) -> Arc<Pace> {
+        let key = format!("{} {}", route.provider.as_str(), route.base);
+        let new = || Arc::new(Pace::new(self.calls_max, self.tokens_per_minute));
+        Arc::clone(self.known.entry(key).or_insert_with(new))
+    }
+}
+
+/// The models that may answer, in order, and the one that does now. Whoever took over stays.
+#[derive(Debug)]
+pub struct Seat {
+    /// Never empty.
+    chain: Vec<Arc<Profile>>,
+    at: AtomicUsize,
+}
+
+impl Seat {
+    fn profile(&self) -> Option<&Profile> {
+        self.chain.get(self.at.load(Ordering::Relaxed)).map(AsRef::as_ref)
+    }
+
+    /// Who answers now, as the provider knows it.
+    pub fn model(&self) -> &str {
+        self.profile().map_or("", Profile::model)
+    }
+
+    pub fn provider(&self) -> &'static str {
+        self.profile().map_or("", Profile::provider)
+    }
+
+    /// How a final answer is handed over.
+    pub fn structured_output(&self) -> StructuredOutput {
+        self.profile().map(Profile::structured_output).unwrap_or_default()
+    }
+
+    /// Tokens that everybody who may have to answer can take in at once.
+    pub fn context_window_tokens(&self) -> usize {
+        self.chain.iter().map(|profile| profile.context_window_tokens()).min().unwrap_or_default()
+    }
+
+    /// Ceiling of an answer unless the request names another.
+    pub fn output_tokens_max(&self) -> u32 {
+        self.profile().map_or(0, Profile::output_tokens_max)
+    }
+
+    /// The model writes its calls out instead of making them: its text is held to no form any more (investigation §2.1).
+    pub fn let_text_be_free(&self) {
+        if let Some(profile) = self.profile() {
+            profile.let_text_be_free();
+        }
+    }
+
+    /// One call with retries. Cancel by dropping the future: the connection closes.
+    ///
+    /// # Errors
+    /// The last failure, classified.
+    pub async fn chat(&self, request: &ChatRequest<'_>) -> Result<ChatReply, LlmError> {
+        self.chat_heard(request, None).await
+    }
+
+    /// The same; the listener hears the text of a streamed reply as it comes.
+    ///
+    /// # Errors
+    /// The last failure, classified. Once something was heard the first failure is the last.
+    pub async fn chat_heard(
+        &self,
+        request: &ChatRequest<'_>,
+        listener: Option<Listener<'_>>,
+    ) -> Result<ChatReply, LlmError> {
+        let nobody =
+            || LlmError { kind: ErrorKind::NotFound, sentence: "no model is configured".to_owned(), retries: 0 };
+        self.profile().ok_or_else(nobody)?.chat(request, listener).await
+    }
+
+    /// Lets the next model take over from one that failed this way (architecture §7). False when there is none, or another
+    /// one would fail as well.
+    pub fn fail_over(&self, error: &LlmError) -> bool {
+        let next = self.at.load(Ordering::Relaxed) + 1;
+        if error.kind == ErrorKind::ContextLength || next >= self.chain.len() {
+            return false;
+        }
+        let (from_provider, from_model) = (self.provider(), self.model());
+        self.at.store(next, Ordering::Relaxed);
+        tracing::warn!(
+            event = "llm_failover",
+            from_provider,
+            from_model,
+            provider = self.provider(),
+            model = self.model(),
+            error_kind = error.kind.as_str(),
+            "another model takes over"
+        );
+        true
+    }
+}
