@@ -6,6 +6,7 @@ use std::path::Path;
 
 use holmesgpt_api::store::{Access, AuditQuery, FILE_NAME, QuarantineReason, Store, StoreLocation};
 use proptest::prelude::*;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::trail::{PATIENCE, Trail, folder, numbers, quick, texts};
@@ -49,10 +50,15 @@ async fn recorded(directory: &Path, events: usize) -> BTreeSet<String> {
     ids
 }
 
+/// As the whole bodies say: the columns beside them may be damaged too.
 async fn ids(store: &Store) -> BTreeSet<String> {
     let query = AuditQuery { events_max: 10_000, ..AuditQuery::default() };
     let waiting = store.waiting_events(&query).await.unwrap();
-    waiting.into_iter().filter(|waiting| waiting.event.intact).map(|waiting| waiting.event.event_id).collect()
+    let id = |body: &str| {
+        let event: Value = serde_json::from_str(body).unwrap();
+        event["event_data"]["event_id"].as_str().unwrap().to_owned()
+    };
+    waiting.iter().filter(|waiting| waiting.event.intact).map(|waiting| id(&waiting.event.body)).collect()
 }
 
 fn copy_of(directory: &Path) -> TempDir {

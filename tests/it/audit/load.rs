@@ -153,7 +153,6 @@ async fn ready_is(submitter: &Submitter, service: &Service, status: u16, reason:
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn test_09_a_full_disk_refuses_incidents_and_loses_none() {
     let (folder, stub) = (TempDir::new().unwrap(), DataStorageStub::start().await);
-    stub.down();
     let state = folder.path().join("state");
     let config = crash::configuration(folder.path(), &stub, &crash::quick());
     let arguments = ["serve", "--config", &config];
@@ -165,6 +164,8 @@ async fn test_09_a_full_disk_refuses_incidents_and_loses_none() {
     limited.current_dir(crate::process::root());
     let service = Service::started(limited);
     let submitter = Submitter::of(&state);
+    ready_is(&submitter, &service, 200, None).await;
+    stub.down();
     let mut accepted = Vec::new();
     loop {
         let id = format!("{}", accepted.len());

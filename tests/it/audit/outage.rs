@@ -21,7 +21,7 @@ async fn events_arrive_in_order_whole_and_in_batches() {
     assert_chain(&stored);
     let posts = stub.asked().iter().filter(|asked| asked.method == "POST").count();
     assert!(posts < 60, "{posts} requests for 120 events");
-    assert!((trail.metric("aiagent_api_audit_buffer_events")).abs() < 1e-9 || trail.close().await == 0);
+    assert_eq!(trail.close().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,7 +40,7 @@ async fn test_02_a_server_that_refuses_connections_loses_nothing_and_is_not_hamm
     // Pauses of 10, 20, 40 and then 80 ms, each at least half as long.
     let steps_max = 6.0 + down_for.as_secs_f64() / 0.040;
     assert!(failures >= 2.0 && failures <= steps_max, "{failures} attempts in {down_for:?}");
-    assert!((trail.metric(r#"aiagent_api_circuit_breaker_state{name="audit"}"#) - 1.0).abs() < 1.5);
+    assert!(trail.metric(r#"aiagent_api_circuit_breaker_state{name="audit"}"#) > 0.5, "open or half open");
     stub.up().await;
     trail.is_empty_within(PATIENCE).await;
     let stored = stub.stored();
