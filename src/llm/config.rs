@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use connection::{BreakerConfig, CustomHeader, InlineSecret, OAuth2Config, ReasoningConfig};
+pub use connection::{BreakerConfig, CapabilityOverride, CustomHeader, InlineSecret, OAuth2Config, ReasoningConfig};
 pub use profile::{PhaseModels, ProfileConfig};
 pub use provider::{Api, Provider, UnknownPrefix};
 pub(super) use provider::{Named, named};

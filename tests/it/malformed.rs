@@ -249,7 +249,7 @@ fn malformed_configurations_are_told_in_one_line() {
         b"server: {port: 1}\n---\nserver: {port: 2}\n".to_vec(),
         b"cluster: {source: kubeconfig}".to_vec(),
         b"llm: {}".to_vec(),
-        b"llm: {model: x, api_key: hunter2-not-a-key}".to_vec(),
+        b"llm: {model: x, api_kee: hunter2-not-a-key}".to_vec(),
         b"server:\n\tport: 1\n".to_vec(),
     ]);
     for text in texts {

@@ -90,10 +90,23 @@ pub struct ReasoningConfig {
     pub budget_tokens: Option<u32>,
     /// none, minimal, low, medium, high, xhigh.
     pub effort: Option<Effort>,
+    /// For models of one's own: `force_off` asks for nothing whatever else is set.
+    pub capability_override: CapabilityOverride,
+}
+
+/// Whether a model is taken to reason. A model that refuses to is not asked again, so `auto` and `force_on` ask alike.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CapabilityOverride {
+    #[default]
+    Auto,
+    ForceOn,
+    ForceOff,
 }
 
 impl ReasoningConfig {
     pub(in crate::llm) fn asked(self) -> Option<Reasoning> {
-        self.enabled.then_some(Reasoning { effort: self.effort, budget_tokens: self.budget_tokens })
+        let is_asked = self.enabled && self.capability_override != CapabilityOverride::ForceOff;
+        is_asked.then_some(Reasoning { effort: self.effort, budget_tokens: self.budget_tokens })
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Patience, Profile, attempt};
 use crate::llm::breaker::Breaker;
 use crate::llm::client::{ClientError, HttpClient};
-use crate::llm::codec::Parameters;
+use crate::llm::codec::{Dialect, Effort, Parameters};
 use crate::llm::config::{LlmConfig, Provider};
 use crate::llm::credentials::{CredentialError, Credentials, CustomHeaders, Environment, surroundings};
 use crate::llm::pace::Pace;
@@ -20,6 +20,8 @@ pub enum LlmBuildError {
     NoModel,
     #[error("llm.{0} is outside {1}")]
     OutOfRange(&'static str, &'static str),
+    #[error("llm.reasoning.effort `none` means nothing to Anthropic's models: set reasoning.enabled to false")]
+    NoThinking,
     #[error("llm.{0} sets nothing")]
     EmptyProfile(String),
     #[error(transparent)]
@@ -52,6 +54,10 @@ impl Profile {
                 model = route.model,
                 "the prefix of llm.model chooses the provider"
             );
+        }
+        let asks_for_none = config.reasoning.asked().is_some_and(|reasoning| reasoning.effort == Some(Effort::None));
+        if asks_for_none && matches!(route.dialect, Dialect::Anthropic(_)) {
+            return Err(LlmBuildError::NoThinking);
         }
         let credentials = Credentials::of(config, &route, environment)?;
         let total = Duration::from_secs(config.timeout_seconds);

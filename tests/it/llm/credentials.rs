@@ -119,6 +119,7 @@ fn credentials_that_cannot_work_are_named() {
             json!({"provider": "mock", "endpoint": "http://x", "circuit_breaker": {"failure_ratio": 0.0}}),
             "failure_ratio",
         ),
+        (json!({"provider": "anthropic", "reasoning": {"enabled": true, "effort": "none"}}), "llm.reasoning.effort"),
     ] {
         let error = build(members.clone(), &[]).unwrap_err().to_string();
         assert!(error.contains(words) && !error.contains("sk-secret"), "{members}: {error}");
