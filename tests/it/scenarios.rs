@@ -112,6 +112,13 @@ struct Addresses<'a> {
     storage: Option<String>,
 }
 
+impl<'a> Addresses<'a> {
+    /// Nothing else is there.
+    fn of_model(model: &'a str) -> Self {
+        Self { model, metrics: "http://127.0.0.1:9", storage: None }
+    }
+}
+
 fn configuration(scenario: &Scenario, prepared: &Prepared, addresses: &Addresses<'_>) -> Config {
     let folder = prepared.folder.path();
     let key = folder.join("key");

@@ -34,7 +34,7 @@ async fn the_spare_model_goes_on_and_each_turn_names_who_was_asked() {
     })
     .await;
     let spare = Provider::start(move |asked, number| again(asked, number + 1)).await;
-    let mut config = super::configuration(&scenario, &prepared, &first.address, "http://127.0.0.1:9");
+    let mut config = super::configuration(&scenario, &prepared, &super::Addresses::of_model(&first.address));
     let profile = ProfileConfig {
         model: Some("spare".into()),
         endpoint: Some(spare.address.clone()),

@@ -85,7 +85,7 @@ async fn run(investigations: usize, faults: bool) -> Run {
     let (scenario, prepared) = format::read("faults", TEXT).await;
     let script = scenario.script.clone();
     let provider = Provider::start(move |asked, number| answer(&script, asked, number, faults)).await;
-    let mut config = super::configuration(&scenario, &prepared, &provider.address, "http://127.0.0.1:9");
+    let mut config = super::configuration(&scenario, &prepared, &super::Addresses::of_model(&provider.address));
     let llm = config.llm.as_mut().unwrap();
     (llm.first_byte_timeout_ms, llm.idle_timeout_ms) = (Some(400), 400);
     // A breaker would end the test's point; it has tests of its own.
