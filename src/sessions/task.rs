@@ -27,6 +27,8 @@ use crate::store::{FinalState, NewSession, StoreError};
 
 /// Attempts to store a final state before it is shown without being stored.
 const WRITES_MAX: u32 = 3;
+/// A run that is called off stops at its next wait and may write down how far it came.
+const LAST_WORDS_MAX: Duration = Duration::from_millis(300);
 /// Wait after a failed attempt.
 const WRITE_RETRY_WAIT: Duration = Duration::from_millis(200);
 
@@ -202,6 +204,7 @@ impl Inner {
         let deadline = session.accepted + self.timeout;
         let progress = ties.progress.clone();
         let context = RunContext { deadline, cancel: CancellationToken::new(), progress };
+        let cancel = context.cancel.clone();
         let _cancelled = context.cancel.clone().drop_guard();
         let (work, incident) = (self.work.clone(), Arc::clone(&session.incident));
         let run = async move { (work.0)(incident, context).await };
@@ -210,7 +213,11 @@ impl Inner {
             biased;
             ended = &mut run => ended,
             () = self.parked.cancelled() => return None,
-            why = self.called_off(session, ties) => return Some(Conclusion::stopped(why)),
+            why = self.called_off(session, ties) => {
+                cancel.cancel();
+                let _ = timeout(LAST_WORDS_MAX, &mut run).await;
+                return Some(Conclusion::stopped(why));
+            }
             () = sleep_until(deadline + self.config.overrun_max) => {
                 return Some(Conclusion::overrun(self.timeout, ties.progress.words()));
             }

@@ -62,7 +62,6 @@ struct Played {
 /// A service with its model and metrics server, ready for one incident.
 struct Stage {
     core: Core,
-    config: Config,
     incident: Incident,
     model: Model,
     metrics: Scripted,
@@ -90,7 +89,7 @@ impl Stage {
         let core = Core::build(&config, &StoreLocation::in_directory(state)).await.unwrap();
         let incident = Incident::try_from(AnalyzeBody::parse(prepared.incident.as_bytes()).unwrap()).unwrap();
         let incident = Incident { recovery: scenario.recovery.clone().map(Box::new), ..incident };
-        Self { core, config, incident, model, metrics, storage, _prepared: prepared }
+        Self { core, incident, model, metrics, storage, _prepared: prepared }
     }
 }
 

@@ -1,14 +1,9 @@
 //! The audit trail of every scenario: what each event says, and how they follow each other (audit §1.2, §1.3).
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use holmesgpt_api::analyser::{Analyser, GatherLimits};
-use holmesgpt_api::audit::{AuditTrail, Profile, rules};
-use holmesgpt_api::enrichment::Enricher;
-use holmesgpt_api::investigation::{Investigator, InvestigatorParts, ProgressSender, RunContext};
+use holmesgpt_api::audit::{Profile, rules};
 use holmesgpt_api::store::AuditQuery;
-use holmesgpt_api::tools::{self, ToolSet};
 use serde_json::{Value, json};
 
 use super::{Played, Stage, format, play};
@@ -114,25 +109,6 @@ async fn the_successor_is_told_the_life_of_the_session_too() {
     assert!(submitted.contains("killed at its memory limit"), "{submitted}");
 }
 
-/// One that can be cancelled without its session.
-async fn investigator(stage: &Stage) -> Investigator {
-    let Stage { core, config, .. } = stage;
-    Investigator::new(InvestigatorParts {
-        config: config.investigation.clone(),
-        prompt: config.prompt,
-        redact: config.redact,
-        injection: config.injection,
-        cluster: Arc::clone(&core.cluster),
-        analyser: Analyser::new(GatherLimits::default()),
-        enricher: Enricher::default(),
-        catalogue: Arc::new(holmesgpt_api::app::catalogue(&config.catalogue).unwrap()),
-        llm: core.llm.clone(),
-        tools: ToolSet::new(tools::kubernetes::tools(Arc::clone(&core.cluster))),
-        audit: AuditTrail::open(&config.audit, core.store.clone(), core.metrics.clone()).await.unwrap(),
-        metrics: core.metrics.clone(),
-    })
-}
-
 #[tokio::test]
 async fn a_cancelled_investigation_tells_what_it_had_cost() {
     let text = "
@@ -145,23 +121,16 @@ expect: {verdict: failed}
 ";
     let (scenario, prepared) = format::read("cancelled_and_told", text).await;
     let stage = Stage::set(&scenario, prepared).await;
-    let run = RunContext {
-        deadline: tokio::time::Instant::now() + super::PATIENCE,
-        cancel: tokio_util::sync::CancellationToken::new(),
-        progress: ProgressSender::default(),
-    };
-    let investigator = investigator(&stage).await;
-    let investigating = investigator.investigate(&stage.incident, &run);
-    let cancelling = async {
-        while stage.model.requests().len() < 2 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        run.cancel.cancel();
-    };
-    let (ended, ()) = tokio::join!(investigating, cancelling);
-    assert!(ended.is_err());
+    let sessions = &stage.core.sessions;
+    let id = sessions.submit(stage.incident.clone(), "scenario").await.unwrap();
+    while stage.model.requests().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    sessions.cancel(id).await.unwrap();
     let events = stage.core.store.events(&AuditQuery::default()).await.unwrap();
-    let last: Value = serde_json::from_str(&events.last().unwrap().body).unwrap();
+    let at = |kind: &str| events.iter().position(|event| event.event_type == kind).unwrap_or_else(|| panic!("{kind}"));
+    assert!(at("aiagent.investigation.cancelled") < at("aiagent.response.failed"));
+    let last: Value = serde_json::from_str(&events[at("aiagent.investigation.cancelled")].body).unwrap();
     let data = &last["event_data"];
     assert_eq!(
         (&data["event_type"], &data["cancelled_phase"]),
