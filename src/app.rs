@@ -253,6 +253,9 @@ impl App {
         let stop_watching = CancellationToken::new();
         readiness.tell_catalogue(config.catalogue.source().as_str(), Arc::clone(&core.catalogue));
         watch::spawn(&core, &readiness, &config, &stop_watching);
+        if core.llm.as_ref().is_some_and(|llm| llm.is_mock()) {
+            readiness.mocked(Dependency::Llm);
+        }
         readiness.started();
         info!(
             event = "service_started",

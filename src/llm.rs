@@ -13,6 +13,7 @@ mod credentials;
 mod delays;
 mod exchange;
 mod failure;
+mod mock;
 mod pace;
 mod route;
 mod seat;

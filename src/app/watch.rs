@@ -65,7 +65,7 @@ pub(super) fn spawn(core: &Core, readiness: &Readiness, config: &Config, stop: &
         };
         until_stopped(Box::pin(watch(Dependency::Kubernetes, "kubernetes_unreachable", readiness.clone(), probe)));
     }
-    if let Some(llm) = core.llm.clone() {
+    if let Some(llm) = core.llm.clone().filter(|llm| !llm.is_mock()) {
         let probe = move || {
             let llm = Arc::clone(&llm);
             async move { llm.probe(PROBE_TIMEOUT).await.map_err(|kind| (kind.as_str(), kind.as_str().to_owned())) }

@@ -96,6 +96,11 @@ impl Llm {
         Seat { chain, at: AtomicUsize::new(0) }
     }
 
+    /// The built-in responder answers first: nothing it says is a conclusion.
+    pub fn is_mock(&self) -> bool {
+        self.base.is_built_in()
+    }
+
     /// Whether the first provider can be reached: any answer to a request without content counts. Costs nothing.
     ///
     /// # Errors
