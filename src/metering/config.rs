@@ -42,9 +42,11 @@ impl CostConfig {
             return Err(format!("cost.currency is {currency:?}, only USD is understood: convert the prices"));
         }
         if self.fallback_model.is_some() {
-            return Err("cost.fallback_model is not built: when cost.daily_limit_usd is used up new investigations are \
+            return Err(
+                "cost.fallback_model is not built: when cost.daily_limit_usd is used up new investigations are \
                         refused; leave it out"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         self.prices.check().map_err(|problem| format!("cost.prices: {problem}"))
     }

@@ -1,9 +1,10 @@
 //! The meter of one investigation.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::budget::{Level, Scope, Spending};
 use super::{Budget, Metering, book};
@@ -49,6 +50,11 @@ impl RunMeter {
     pub fn answered(&self, provider: &str, model: &str, usage: &Usage) -> (Cost, Entry) {
         let cost = self.0.metering.0.prices.cost(provider, model, usage);
         (cost, self.enter(Spending { calls: 1, tokens: usage.total(), cost, wall_ms: 0 }))
+    }
+
+    /// When the investigation began, without waiting for a slot.
+    pub fn began(&self) -> Instant {
+        self.0.began
     }
 
     /// Makes an entry durable.

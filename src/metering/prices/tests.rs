@@ -41,8 +41,13 @@ fn every_class_has_its_own_price_and_each_token_one_class() {
     assert_eq!(one_class(|usage| usage.completion_tokens = 1), Some(4_000));
     assert_eq!(one_class(|usage| (usage.completion_tokens, usage.reasoning_tokens) = (1, 1)), Some(6_000));
     // Parts that are larger than their whole, as no provider should tell them.
-    let odd =
-        Usage { prompt_tokens: 10, cached_tokens: 99, cache_write_tokens: 99, completion_tokens: 2, reasoning_tokens: 99 };
+    let odd = Usage {
+        prompt_tokens: 10,
+        cached_tokens: 99,
+        cache_write_tokens: 99,
+        completion_tokens: 2,
+        reasoning_tokens: 99,
+    };
     assert_eq!(nano(&table, "openai", "five", odd), Some(10 * 100 + 2 * 6_000));
 }
 
