@@ -42,7 +42,11 @@ pub(super) fn check_config(options: &CheckConfigOptions) -> Result<u8, Failure> 
     {
         let _ = writeln!(text, "  {name:<12} {value}");
     }
-    let unpriced = metering::notices(&prices, &config.budgets(), llm.iter().flat_map(Llm::models));
+    let unpriced = metering::notices(
+        &prices,
+        &config.budgets(),
+        llm.iter().filter(|_| config.model().is_some()).flat_map(Llm::models),
+    );
     for notice in config.notices().into_iter().chain(unpriced) {
         let _ = writeln!(text, "  notice: {notice}");
     }

@@ -153,7 +153,7 @@ fn mistakes_are_told() {
     for (text, told) in [
         ("prices: {}\nsource: x\n", "missing field `date`"),
         ("date: 2026-11-01\nprices: {}\n", "missing field `source`"),
-        ("date: soon\nsource: x\nprices: {}\n", "soon"),
+        ("date: soon\nsource: x\nprices: {}\n", "failed to parse"),
         ("date: 2026-11-01\nsource: x\nper_tokens: 1\nprices: {}\n", "per_tokens is 1, it must be 1000 or 1000000"),
         ("date: 2026-11-01\nsource: x\nprices: {opnai: {}}\n", "unknown provider `opnai`"),
         ("date: 2026-11-01\nsource: x\nprices: {openai: {m: {prompt: 1}}}\n", "missing field `completion`"),
