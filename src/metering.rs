@@ -20,13 +20,14 @@ pub use config::{Budget, BudgetConfig, CostConfig};
 pub use prices::{Price, PriceError, PriceTable};
 pub use run::{Entry, RunMeter};
 
+use crate::domain::{Cost, Money};
 use crate::store::{SpendingRow, Store, StoreError};
 use book::Book;
 
 /// Days the store keeps what was spent: enough for a year's invoices.
 const DAYS_KEPT: i64 = 400;
 
-/// Prices, budgets and the book of the day. Clones share them.
+/// Prices, budgets and the book of the day. Clones share them. The default knows no price, limits nothing and is kept nowhere.
 #[derive(Debug, Clone, Default)]
 pub struct Metering(Arc<Inner>);
 
@@ -49,11 +50,6 @@ impl Metering {
         let rows = store.spending_of(today).await?;
         let book = Mutex::new(Book::of(today, rows.into_iter().map(|row| (row.caller.clone(), spending(&row)))));
         Ok(Self(Arc::new(Inner { prices, budgets, book, store: Some(store) })))
-    }
-
-    /// Without a store: prices and the budgets of this process's life.
-    pub fn unstored(prices: PriceTable, budgets: BudgetConfig) -> Self {
-        Self(Arc::new(Inner { prices, budgets, book: Mutex::default(), store: None }))
     }
 
     /// Whether another investigation of this caller may begin.
@@ -126,8 +122,8 @@ fn spending(row: &SpendingRow) -> Spending {
     Spending {
         calls: row.calls,
         tokens: row.tokens,
-        cost: crate::domain::Cost {
-            priced: crate::domain::Money::from_nano_dollars(row.nano_dollars),
+        cost: Cost {
+            priced: Money::from_nano_dollars(row.nano_dollars),
             unpriced_calls: row.unpriced_calls,
             unpriced_tokens: row.unpriced_tokens,
         },

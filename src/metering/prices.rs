@@ -198,7 +198,7 @@ impl List {
         }
         for models in prices.values_mut() {
             let longest = |model: &str| (model.trim_end_matches('*').len(), !model.ends_with('*'));
-            models.sort_by(|(one, _), (other, _)| longest(other).cmp(&longest(one)));
+            models.sort_by_key(|(model, _)| std::cmp::Reverse(longest(model)));
         }
         Ok(Self { name: name.to_owned(), prices })
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{Cost, Money, Usage};
+use crate::domain::Usage;
 
 const CENT: u64 = 10_000_000;
 
@@ -57,7 +57,8 @@ fn money_without_a_price_does_not_count() {
 
 #[tokio::test]
 async fn callers_and_the_service_run_out_one_after_the_other() {
-    let metering = Metering::unstored(prices(), budgets("{day: {cost_usd: 0.09}, caller_day: {calls: 2}}"));
+    let budgets = budgets("{day: {cost_usd: 0.09}, caller_day: {calls: 2}}");
+    let metering = Metering(Arc::new(Inner { prices: prices(), budgets, ..Inner::default() }));
     let run = metering.begin("a");
     for _ in 0..2 {
         assert_eq!((run.level(), metering.admits("a")), (Level::Within, Ok(())));

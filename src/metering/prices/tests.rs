@@ -127,8 +127,7 @@ fn a_file_wins_over_the_compiled_in_list_and_the_configuration_over_both() {
          prices: {openai: {gpt-4*: {prompt: 0.0125, completion: 1}, mine: {prompt: 2, completion: 3}}}\n",
     )
     .unwrap();
-    let config =
-        CostConfig { price_file: Some(path.clone()), ..configured("openai: {mine: {prompt: 0.5, completion: 1}}") };
+    let config = CostConfig { price_file: Some(path), ..configured("openai: {mine: {prompt: 0.5, completion: 1}}") };
     let table = PriceTable::build(&config).unwrap();
     assert_eq!(table.price("openai", "gpt-4").unwrap().prompt, 12_500, "shorter, but the operator's own");
     assert_eq!(table.price("openai", "mine").unwrap().prompt, 500_000_000);
