@@ -5,6 +5,7 @@
 
 mod drain;
 mod error;
+mod metering;
 mod signals;
 mod state_dir;
 mod watch;
@@ -80,6 +81,7 @@ impl Core {
         let llm = llm.map(|llm| Arc::new(llm.reporting_to(&metrics)));
         let store = Store::open(location, Access::Serve).await?;
         let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
+        let metering = metering::open(config, llm.as_deref(), &store).await?;
         if let Some(client) = &data_storage {
             audit.deliver_to(client.clone());
         }
@@ -103,6 +105,7 @@ impl Core {
             store: store.clone(),
             audit: audit.clone(),
             metrics: metrics.clone(),
+            metering,
             work: investigator.into(),
         };
         let sessions = Sessions::open(parts).await?;

@@ -2,6 +2,7 @@
 //!
 //! Each room owns its own section type; this module puts them together (operations §1.3, architecture §6).
 
+mod budgets;
 mod data_storage;
 mod problem;
 
@@ -19,6 +20,7 @@ use crate::auth::{AuthConfig, AuthMode};
 use crate::datastorage::DataStorageConfig;
 use crate::investigation::{EngineChoice, InvestigationConfig, PromptConfig};
 use crate::llm::LlmConfig;
+use crate::metering::{BudgetConfig, CostConfig};
 use crate::redaction::RedactConfig;
 use crate::redaction::injection::InjectionConfig;
 use crate::sessions::SessionsConfig;
@@ -45,6 +47,10 @@ pub struct Config {
     pub catalogue: CatalogueConfig,
     pub investigation: InvestigationConfig,
     pub prompt: PromptConfig,
+    /// What tokens cost.
+    pub cost: CostConfig,
+    /// How much may be spent; [`Config::budgets`] knows the older names too.
+    pub budget: BudgetConfig,
     /// What else is taken out of what a model sees.
     pub redact: RedactConfig,
     /// What becomes of text that looks like instructions to a model.
@@ -115,6 +121,7 @@ impl Config {
             &mut self.catalogue.directory,
             &mut self.auth.token_file,
             &mut self.tls.ca_file,
+            &mut self.cost.price_file,
         ];
         own.extend(self.llm.as_mut().map(LlmConfig::paths_mut).unwrap_or_default());
         own.extend(self.toolsets.paths_mut());
@@ -135,6 +142,7 @@ impl Config {
         self.audit.check()?;
         self.investigation.check()?;
         self.prompt.check()?;
+        self.check_budgets()?;
         self.shutdown.check()?;
         self.cluster.check()?;
         self.catalogue.check()?;

@@ -10,6 +10,7 @@ use crate::catalogue::{Catalogue as _, DirectoryCatalogue};
 use crate::config::{CatalogueSource, ClusterSource, Config};
 use crate::datastorage::DataStorage;
 use crate::llm::Llm;
+use crate::metering::{self, PriceTable};
 use crate::store::StoreLocation;
 use crate::telemetry::Metrics;
 
@@ -17,9 +18,8 @@ pub(super) fn check_config(options: &CheckConfigOptions) -> Result<u8, Failure> 
     let path = configuration_file(options.config.clone())?;
     let config = Config::load(&path)?;
     let location = location(&config.store, None)?;
-    if let Some(llm) = &config.llm {
-        Llm::build(llm).map_err(Failure::configuration)?;
-    }
+    let llm = config.llm.as_ref().map(Llm::build).transpose().map_err(Failure::configuration)?;
+    let prices = PriceTable::build(&config.cost).map_err(Failure::configuration)?;
     if let (ClusterSource::Bundle, Some(directory)) = (config.cluster.source, &config.cluster.bundle)
         && !directory.is_dir()
     {
@@ -37,10 +37,17 @@ pub(super) fn check_config(options: &CheckConfigOptions) -> Result<u8, Failure> 
         CatalogueSource::DataStorage | CatalogueSource::CustomResources => None,
     };
     let mut text = format!("{}: ok\n", path.display());
-    for (name, value) in facts(&config, &location, files.as_ref()) {
+    for (name, value) in
+        facts(&config, &location, files.as_ref()).into_iter().chain([("prices", prices.sources().join("; "))])
+    {
         let _ = writeln!(text, "  {name:<12} {value}");
     }
-    for notice in config.notices() {
+    let unpriced = metering::notices(
+        &prices,
+        &config.budgets(),
+        llm.iter().filter(|_| config.model().is_some()).flat_map(Llm::models),
+    );
+    for notice in config.notices().into_iter().chain(unpriced) {
         let _ = writeln!(text, "  notice: {notice}");
     }
     for problem in files.iter().flat_map(DirectoryCatalogue::problems) {

@@ -101,6 +101,12 @@ impl Llm {
         self.base.is_built_in()
     }
 
+    /// Provider and model of everybody who may have to answer, as they are priced.
+    pub fn models(&self) -> impl Iterator<Item = (&str, &str)> {
+        let profiles = [&self.base, &self.rca, &self.workflow_discovery].into_iter().chain(&self.fallbacks);
+        profiles.map(|profile| (profile.provider(), profile.model()))
+    }
+
     /// Whether the first provider can be reached: any answer to a request without content counts. Costs nothing.
     ///
     /// # Errors
@@ -150,6 +156,11 @@ impl Seat {
 
     pub fn provider(&self) -> &'static str {
         self.profile().map_or("", Profile::provider)
+    }
+
+    /// Address of who answers now, without user name and query.
+    pub fn endpoint(&self) -> &str {
+        self.profile().map_or("", Profile::endpoint)
     }
 
     /// How a final answer is handed over.

@@ -5,6 +5,7 @@
 //! cut and capped, so that no caller can grow the number of series without bound.
 
 mod audit;
+mod cost;
 mod families;
 pub mod labels;
 mod process;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use prometheus::{Encoder, TextEncoder};
 
 pub use self::audit::AuditOutbox;
+pub use self::cost::LlmCost;
 use self::families::Families;
 pub use self::labels::{
     AuditEndpoint, AuditWrite, AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason,

@@ -20,6 +20,7 @@ mod kubernetes_auth;
 mod live_cluster;
 mod llm;
 mod malformed;
+mod metering;
 mod process;
 mod prometheus_tools;
 mod scenarios;

@@ -58,7 +58,7 @@ impl Service {
     }
 
     /// Skips log records until the named event.
-    fn wait_for(&self, event: &str) -> Value {
+    pub(crate) fn wait_for(&self, event: &str) -> Value {
         loop {
             let line = self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no record {event}"));
             let record: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a JSON record: {line}"));
