@@ -103,17 +103,17 @@ impl Service {
             listen(seen.last().unwrap())
         });
         let address = address.unwrap_or_else(|| panic!("the service does not start: {seen:#?}"));
-        while !ready(address) {
-            std::thread::sleep(LOOK);
-        }
-        let took = began.elapsed();
-        // What it writes must go somewhere.
+        // What it writes must go somewhere, or it waits.
         std::thread::spawn(move || {
             let mut file = fs::File::create(log).unwrap();
             for line in seen.into_iter().chain(lines) {
                 let _ = std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes());
             }
         });
+        while !ready(address) {
+            std::thread::sleep(LOOK);
+        }
+        let took = began.elapsed();
         Self { child, address, took, folder }
     }
 

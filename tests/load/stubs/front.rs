@@ -122,6 +122,7 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
     }
     let path = parts.uri.path();
     let (delay, tally): (u64, fn(&mut Count) -> &mut usize) = match front.dependency {
+        Dependency::Model if parts.method != "POST" => (0, |count| &mut count.model),
         Dependency::Model => (shared.delays.model, |count| &mut count.model),
         Dependency::DataStorage => {
             let [least, most] = shared.delays.data_storage;
