@@ -35,7 +35,7 @@ use crate::catalogue::{
 };
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
 use crate::cluster::live::{LiveCluster, LiveConfig};
-use crate::cluster::{Cluster, ConfinedCluster};
+use crate::cluster::{Cluster, ConfinedCluster, SharedCluster};
 use crate::config::{CatalogueConfig, CatalogueSource, ClusterConfig, ClusterSource, Config, ShutdownConfig};
 use crate::datastorage::DataStorage;
 use crate::enrichment::{Enricher, EnrichmentConfig, HistorySource, RemoteHistory};
@@ -148,9 +148,11 @@ async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppErr
                 kubeconfig: config.kubeconfig.clone(),
                 context: config.context.clone(),
                 request_timeout: config.request_timeout(),
+                requests_max: config.max_in_flight_requests,
                 kinds_miss_interval: KINDS_MISS_INTERVAL,
             };
-            Ok(Arc::new(LiveCluster::build(&live).await?))
+            let cluster = Arc::new(LiveCluster::build(&live).await?);
+            Ok(SharedCluster::around(cluster, config.shared_lists()))
         }
     }
 }

@@ -230,6 +230,11 @@ pub struct ClusterConfig {
     pub context: Option<String>,
     /// One request to the API server, seconds. Default 20, 1 to 120.
     pub request_timeout_seconds: u64,
+    /// Requests to the API server that run at the same time; further ones wait. Default 128, 1 to 1024.
+    pub max_in_flight_requests: usize,
+    /// How long a list that was read is given to others who ask the same, milliseconds: a storm of incidents asks once.
+    /// Default 2000, 0 (never) to 30000.
+    pub share_lists_ms: u64,
 }
 
 impl Default for ClusterConfig {
@@ -240,6 +245,8 @@ impl Default for ClusterConfig {
             kubeconfig: None,
             context: None,
             request_timeout_seconds: 20,
+            max_in_flight_requests: 128,
+            share_lists_ms: 2_000,
         }
     }
 }
@@ -249,14 +256,27 @@ impl ClusterConfig {
         Duration::from_secs(self.request_timeout_seconds)
     }
 
+    fn is_within(&self) -> Result<(), String> {
+        let ranges = [
+            ("request_timeout_seconds", self.request_timeout_seconds, 1, 120),
+            ("max_in_flight_requests", self.max_in_flight_requests as u64, 1, 1_024),
+            ("share_lists_ms", self.share_lists_ms, 0, 30_000),
+        ];
+        let wrong = ranges.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value));
+        wrong.map_or(Ok(()), |(key, value, least, most)| {
+            Err(format!("cluster.{key} is {value}, it must be {least} to {most}"))
+        })
+    }
+
+    pub fn shared_lists(&self) -> Duration {
+        Duration::from_millis(self.share_lists_ms)
+    }
+
     fn check(&self) -> Result<(), String> {
         if self.source == ClusterSource::Bundle && self.bundle.is_none() {
             return Err("cluster.source is `bundle` but cluster.bundle names no folder".to_owned());
         }
-        match self.request_timeout_seconds {
-            1..=120 => Ok(()),
-            seconds => Err(format!("cluster.request_timeout_seconds is {seconds}, it must be 1 to 120")),
-        }
+        self.is_within()
     }
 }
 

@@ -51,6 +51,8 @@ pub struct LiveConfig {
     pub context: Option<String>,
     /// For one request, with its second try.
     pub request_timeout: Duration,
+    /// Requests that run at the same time; further ones wait their turn.
+    pub requests_max: usize,
     /// Least time between two discoveries because of unknown names.
     pub kinds_miss_interval: Duration,
 }
@@ -97,7 +99,7 @@ impl LiveCluster {
         let address = access.cluster_url.to_string().trim_end_matches('/').to_owned();
         let client = kube::Client::try_from(access).map_err(|cause| LiveError::Client(Box::new(cause)))?;
         Ok(Self {
-            transport: Transport::new(client, config.request_timeout),
+            transport: Transport::new(client, config.request_timeout, config.requests_max),
             address,
             kinds: Mutex::new(None),
             kinds_miss_interval: config.kinds_miss_interval,

@@ -15,8 +15,6 @@ use tokio::time::sleep;
 use crate::cluster::ClusterError;
 use crate::domain::object::text;
 
-/// Requests that run at the same time.
-const REQUESTS_IN_FLIGHT_MAX: usize = 8;
 /// Pause before the only second try, after answers that another moment may cure.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// Bytes of an error's body that are read.
@@ -77,8 +75,9 @@ impl std::fmt::Debug for Transport {
 }
 
 impl Transport {
-    pub(super) fn new(client: kube::Client, timeout: Duration) -> Self {
-        Self { client, slots: Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX)), timeout }
+    /// At most `requests_max` run at the same time.
+    pub(super) fn new(client: kube::Client, timeout: Duration, requests_max: usize) -> Self {
+        Self { client, slots: Arc::new(Semaphore::new(requests_max)), timeout }
     }
 
     /// Reads a whole JSON answer.
