@@ -12,7 +12,7 @@ use super::{Failure, configuration_file, environment, install_logging, port_of_e
 use crate::app::doctor::{Examination, Report, Status};
 use crate::app::location;
 use crate::config::{ClusterConfig, Config};
-use crate::telemetry::logging::{self, Format, Level, LoggingConfig};
+use crate::telemetry::logging::{self, Format, LoggingConfig};
 
 /// Exit code of a configuration that cannot be used.
 const UNUSABLE: u8 = 64;
@@ -79,9 +79,11 @@ fn examine(
     state_dir: Option<&Path>,
     Patience { seconds }: Patience,
 ) -> Result<Report, Failure> {
-    // What rooms would log is in the table, in better words.
-    let quiet = LoggingConfig { level: Level::Error, format: Format::Text, ..config.logging };
-    install_logging(&config, Some(quiet), logging::Output::Stderr)?;
+    // What rooms and libraries would log is in the table, in better words; whoever sets a level wants it all the same.
+    if environment("LOG_LEVEL").is_some() {
+        let readable = LoggingConfig { format: Format::Text, ..config.logging };
+        install_logging(&config, Some(readable), logging::Output::Stderr)?;
+    }
     if let Some(port) = port_of_environment()? {
         config.server.port = port;
     }

@@ -17,6 +17,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Investigate => "investigate",
+            Self::ReviewCallers => "review callers",
+            Self::UseDataStorage => "use DataStorage",
+        }
+    }
+
     /// The role among the manifests that grants it.
     pub fn role(self) -> &'static str {
         match self {

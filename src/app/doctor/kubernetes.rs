@@ -49,7 +49,7 @@ async fn investigated(examination: &Examination, inquiry: &Result<Inquiry, LiveE
     let soft = |finding: Finding| if examination.is_assumed() { finding.softened() } else { finding };
     let inquiry = match inquiry {
         Ok(inquiry) => inquiry,
-        Err(error) if examination.is_assumed() => return rows.note("API server", Finding::skipped(chain(error))),
+        Err(error) if examination.is_assumed() => return rows.note("API server", Finding::skipped(error.to_string())),
         Err(error) => return rows.note("API server", Finding::failed(chain(error), ANSWERS)),
     };
     let judge = |facts: &Result<ServerFacts, ClusterError>| soft(answered(inquiry, facts));
@@ -129,9 +129,9 @@ async fn granted(
             "Every authenticated user may ask (ClusterRole system:basic-user); grant that again.",
         ),
     };
-    let Some(Ok(answers)) = rows.ask(format!("rights of {role}"), LATE, ask, judge).await else { return };
+    let Some(Ok(answers)) = rows.ask(format!("rights: {}", purpose.as_str()), LATE, ask, judge).await else { return };
     for (group, refused) in refused(&answers) {
-        rows.note(format!("rights on {}", group_name(group)), lacking(&refused, role));
+        rows.note(format!("rights: {}", group_name(group)), lacking(&refused, role));
     }
 }
 
@@ -171,7 +171,7 @@ fn lacking(refused: &[Question], role: &str) -> Finding {
 }
 
 fn group_name(group: &str) -> &str {
-    if group.is_empty() { "the core group" } else { group }
+    if group.is_empty() { "core group" } else { group }
 }
 
 async fn bundle(examination: &Examination, rows: &mut Rows) {

@@ -95,13 +95,18 @@ impl Rows {
     }
 }
 
-/// An error with what caused it, outermost first.
+/// Longest text of a chain of errors, in characters.
+const CHAIN_CHARS_MAX: usize = 300;
+
+/// An error and what caused it at the bottom; what stands between repeats one or the other.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        text.push_str(&format!(": {deeper}"));
-        cause = deeper.source();
+    let mut deepest = error.source();
+    while let Some(deeper) = deepest.and_then(std::error::Error::source) {
+        deepest = Some(deeper);
     }
-    text
+    if let Some(cause) = deepest.map(ToString::to_string).filter(|cause| !text.contains(cause)) {
+        text = format!("{text}: {cause}");
+    }
+    text.chars().take(CHAIN_CHARS_MAX).collect()
 }

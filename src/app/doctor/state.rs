@@ -98,28 +98,28 @@ fn room(place: &Path) -> Option<Finding> {
     })
 }
 
-/// The directory is open to nobody who is not meant, the database to its owner alone.
+/// Nobody else changes the directory, nobody else reads the database.
 fn modes(folder: &Path, database: &Path) -> Option<Finding> {
-    const WORLD: u32 = 0o007;
+    const WORLD_WRITES: u32 = 0o002;
     const OTHERS: u32 = 0o077;
     let open = |path: &Path, bits: u32| {
         let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
         Some((path.to_owned(), mode, mode & bits != 0))
     };
     let found: Vec<(PathBuf, u32, bool)> =
-        [open(folder, WORLD), open(database, OTHERS)].into_iter().flatten().collect();
+        [open(folder, WORLD_WRITES), open(database, OTHERS)].into_iter().flatten().collect();
     if found.is_empty() {
         return None;
     }
     let exposed: Vec<_> = found.iter().filter(|(_, _, is_open)| *is_open).collect();
     if exposed.is_empty() {
-        return Some(Finding::ok("others cannot read it"));
+        return Some(Finding::ok("others cannot get at incidents and results"));
     }
     let shown: Vec<String> =
         exposed.iter().map(|(path, mode, _)| format!("{} has mode {mode:04o}", path.display())).collect();
     let commands: Vec<String> = exposed.iter().map(|(path, _, _)| format!("chmod go-rwx {}", path.display())).collect();
     Some(Finding::warning(
-        format!("others may read incidents and results: {}", shown.join(", ")),
+        format!("others may get at incidents and results: {}", shown.join(", ")),
         format!("Run `{}`.", commands.join("; ")),
     ))
 }
