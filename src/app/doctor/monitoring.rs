@@ -21,14 +21,14 @@ pub(super) async fn check(examination: &Examination, until: Instant) -> Vec<Chec
     match toolsets.prometheus().map(PrometheusClient::build) {
         None => rows.note("Prometheus", Finding::skipped("its tools are off (toolsets.\"prometheus/metrics\")")),
         Some(Err(error)) => {
-            rows.note("Prometheus", Finding::failed(error.to_string(), "Correct the toolset's config."))
+            rows.note("Prometheus", Finding::failed(error.to_string(), "Correct the toolset's config."));
         }
         Some(Ok(client)) => prometheus(&client, &mut rows).await,
     }
     match toolsets.alertmanager().map(AlertmanagerClient::build) {
         None => rows.note("Alertmanager", Finding::skipped("its tools are off (toolsets.alertmanager)")),
         Some(Err(error)) => {
-            rows.note("Alertmanager", Finding::failed(error.to_string(), "Correct the toolset's config."))
+            rows.note("Alertmanager", Finding::failed(error.to_string(), "Correct the toolset's config."));
         }
         Some(Ok(client)) => {
             let judge = |version: &Result<_, _>| told(version, "alertmanager_url", Finding::failed);
