@@ -46,8 +46,8 @@ async fn all_is_well_where_everything_answers() {
         ("data_storage", "token and rights", "ok", "token is taken", ""),
         ("kubernetes", "API server", "ok", "v1.34.1", ""),
         ("kubernetes", "identity", "ok", "system:serviceaccount:kubernaut-system:holmesgpt-api-sa", ""),
-        ("kubernetes", "rights: investigate", "ok", "are granted", ""),
-        ("kubernetes", "rights: use DataStorage", "ok", "2 of 2", ""),
+        ("kubernetes", "rights: investigate", "ok", "all 75 are granted", ""),
+        ("kubernetes", "rights: use DataStorage", "ok", "all 2", ""),
         ("monitoring", "Prometheus", "ok", "answers queries", ""),
         ("monitoring", "Prometheus version", "ok", "3.5.0", ""),
         ("monitoring", "Alertmanager", "ok", "0.28.1", ""),
@@ -311,7 +311,7 @@ async fn reviews_of_callers_are_asked_for_where_they_are_made() {
     let (code, report) = world.doctor_with("/auth", json!({"mode": "kubernetes", "namespace": "ops"}), &[]);
     assert_eq!(code, 1);
     assert_row(&report, ("callers", "own namespace", "ok", "services/holmesgpt-api in ops", ""));
-    assert_row(&report, ("kubernetes", "rights: review callers", "ok", "1 of 2 are granted", ""));
+    assert_row(&report, ("kubernetes", "rights: review callers", "failed", "1 of 2 are not granted", "own row"));
     let reviews =
         ("kubernetes", "rights: authentication.k8s.io", "failed", "tokenreviews (create)", "holmesgpt-api-reviewer");
     assert_row(&report, reviews);

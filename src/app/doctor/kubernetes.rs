@@ -1,6 +1,6 @@
 //! The cluster: it answers, it knows us, and it grants every right on the list of `cluster::rights`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
@@ -120,10 +120,7 @@ async fn granted(
     };
     let role = purpose.role();
     let judge = |answers: &Answers| match answers {
-        Ok(answers) => {
-            let granted = answers.iter().filter(|(_, is_granted)| *is_granted).count();
-            Finding::ok(format!("{granted} of {asked} are granted"))
-        }
+        Ok(answers) => summary(answers, asked, role),
         Err(error) => Finding::failed(
             format!("the API server does not say what is granted: {error}"),
             "Every authenticated user may ask (ClusterRole system:basic-user); grant that again.",
@@ -132,6 +129,21 @@ async fn granted(
     let Some(Ok(answers)) = rows.ask(format!("rights: {}", purpose.as_str()), LATE, ask, judge).await else { return };
     for (group, refused) in refused(&answers) {
         rows.note(format!("rights: {}", group_name(group)), lacking(&refused, role));
+    }
+}
+
+/// As bad as the worst that is lacking.
+fn summary(answers: &[(Question, bool)], asked: usize, role: &str) -> Finding {
+    let lacking: Vec<Need> =
+        answers.iter().filter(|(_, is_granted)| !is_granted).map(|(question, _)| question.right.need).collect();
+    if lacking.is_empty() {
+        return Finding::ok(format!("all {asked} are granted"));
+    }
+    let seen = format!("{} of {asked} are not granted", lacking.len());
+    let mend = format!("Bind {role} of deploy/kubernetes/roles.yaml; each group that lacks some has its own row.");
+    match lacking.iter().all(|need| matches!(need, Need::Loses(_))) {
+        true => Finding::warning(seen, mend),
+        false => Finding::failed(seen, mend),
     }
 }
 
@@ -158,11 +170,12 @@ fn lacking(refused: &[Question], role: &str) -> Finding {
     let seen = format!("not granted: {}", shown.join(", "));
     let Some(first) = refused.first() else { return Finding::ok(seen) };
     let resources: Vec<&str> = verbs.keys().copied().collect();
+    let needed: BTreeSet<&str> = refused.iter().flat_map(|question| question.right.verbs).copied().collect();
     let mend = format!(
         "Bind {role} of deploy/kubernetes/roles.yaml, or grant apiGroups: [\"{}\"], resources: [{}], verbs: [{}].",
         first.right.group,
         resources.join(", "),
-        first.right.verbs.join(", "),
+        needed.into_iter().collect::<Vec<_>>().join(", "),
     );
     match first.right.need {
         Need::Must | Need::Catalogue => Finding::failed(seen, mend),

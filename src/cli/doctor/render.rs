@@ -8,7 +8,7 @@ use crate::app::doctor::{Check, Report, Status};
 const COLUMNS: usize = 100;
 const STATUS_COLUMNS: usize = 8;
 const AREA_COLUMNS: usize = 14;
-const NAME_COLUMNS: usize = 24;
+const NAME_COLUMNS: usize = 22;
 const SEEN_COLUMNS: usize = COLUMNS - STATUS_COLUMNS - AREA_COLUMNS - NAME_COLUMNS;
 /// Before the sentence that says how to mend it.
 const MEND: &str = "mend: ";
@@ -21,9 +21,12 @@ pub(super) fn table(report: &Report, colour: bool) -> String {
     }
     let counts = report.counts;
     let mut parts = Vec::new();
-    for (count, word) in
-        [(counts.failed, "failed"), (counts.warning, "warnings"), (counts.ok, "ok"), (counts.skipped, "not used")]
-    {
+    for (count, word) in [
+        (counts.failed, "failed"),
+        (counts.warning, if counts.warning == 1 { "warning" } else { "warnings" }),
+        (counts.ok, "ok"),
+        (counts.skipped, "not used"),
+    ] {
         if count > 0 {
             parts.push(format!("{count} {word}"));
         }

@@ -10,8 +10,11 @@ use crate::process::root;
 /// Group, resource, name of the object and verb.
 type Line = (String, String, String, String);
 
-/// Granted by the platform's own role as well, and used by nobody here (operations §6.4).
-const UNUSED_VERB: &str = "watch";
+/// What a role may grant beyond the list: `watch`, as the platform's own role does (operations §6.4), and `list` of a part of
+/// a resource, which means nothing.
+fn is_idle(resource: &str, verb: &str) -> bool {
+    verb == "watch" || (verb == "list" && resource.contains('/'))
+}
 
 fn role(name: &str) -> Value {
     let text = std::fs::read_to_string(root().join("deploy/kubernetes/roles.yaml")).unwrap();
@@ -31,7 +34,7 @@ fn granted(role: &Value) -> BTreeSet<Line> {
         for group in words(&rule["apiGroups"]) {
             for resource in words(&rule["resources"]) {
                 for name in &names {
-                    let verbs = words(&rule["verbs"]).into_iter().filter(|verb| verb != UNUSED_VERB);
+                    let verbs = words(&rule["verbs"]).into_iter().filter(|verb| !is_idle(&resource, verb));
                     lines.extend(verbs.map(|verb| (group.clone(), resource.clone(), name.clone(), verb)));
                 }
             }
