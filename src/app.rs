@@ -3,6 +3,7 @@
 //!
 //! [`Core`] is everything an investigation needs; `serve` and `investigate` run the same one. [`App`] adds the HTTP side.
 
+pub mod doctor;
 mod drain;
 mod error;
 mod metering;

@@ -8,6 +8,7 @@ mod kinds;
 pub mod live;
 mod log_text;
 mod question;
+pub mod rights;
 pub mod selector;
 mod shared;
 

@@ -53,7 +53,8 @@ pub(super) fn check_config(options: &CheckConfigOptions) -> Result<u8, Failure> 
     for problem in files.iter().flat_map(DirectoryCatalogue::problems) {
         let _ = writeln!(text, "  warning: catalogue {problem}");
     }
-    print(&text)
+    print(&text)?;
+    if options.online { super::doctor::online(config, &path, options.patience) } else { Ok(0) }
 }
 
 /// What would run, without secrets. `files` where the catalogue is one of files.

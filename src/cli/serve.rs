@@ -1,7 +1,7 @@
 //! `serve`: the service until a signal.
 
 use super::arguments::ServeOptions;
-use super::{Failure, configuration_file, environment, install_logging, runtime};
+use super::{Failure, configuration_file, install_logging, port_of_environment, runtime};
 use crate::app::{App, Exit, Signals, location};
 use crate::auth::AuthMode;
 use crate::config::{ClusterSource, Config};
@@ -41,10 +41,4 @@ fn apply(config: &mut Config, options: ServeOptions) -> Result<(), Failure> {
         config.cluster.bundle = Some(directory);
     }
     Ok(())
-}
-
-fn port_of_environment() -> Result<Option<u16>, Failure> {
-    let Some(text) = environment("API_PORT") else { return Ok(None) };
-    let port = text.trim().parse();
-    port.map(Some).map_err(|_| Failure::configuration(anyhow::anyhow!("API_PORT {text:?} is not a port (0 to 65535)")))
 }

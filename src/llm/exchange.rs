@@ -3,12 +3,14 @@
 
 mod attempt;
 mod build;
+mod trial;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use build::LlmBuildError;
+pub use trial::{Obedience, Reached, Unreached};
 
 use super::breaker::{Breaker, Pass, State, Verdict};
 use super::chat::{ChatReply, ChatRequest, Message};

@@ -86,6 +86,18 @@ impl Llm {
         self
     }
 
+    /// Every model that may answer, each once, under the place of the section that names it.
+    pub fn profiles(&self) -> Vec<(String, Arc<Profile>)> {
+        let base = [("llm".to_owned(), &self.base)];
+        let phases = [("rca", &self.rca), ("workflow_discovery", &self.workflow_discovery)];
+        let phases = phases.into_iter().filter(|(_, profile)| !Arc::ptr_eq(profile, &self.base));
+        let phases = phases.map(|(name, profile)| (format!("llm.phase_models.{name}"), profile));
+        let fallbacks = self.fallbacks.iter().enumerate();
+        let fallbacks = fallbacks.map(|(index, profile)| (format!("llm.fallbacks[{index}]"), profile));
+        let all = base.into_iter().chain(phases).chain(fallbacks);
+        all.map(|(name, profile)| (name, Arc::clone(profile))).collect()
+    }
+
     /// Who answers a phase of one investigation.
     pub fn seat(&self, phase: ModelPhase) -> Seat {
         let first = match phase {

@@ -6,6 +6,7 @@ mod catalogue;
 mod conformance;
 mod datastorage;
 mod deploy;
+mod doctor;
 mod examples;
 mod fuzz;
 mod house;

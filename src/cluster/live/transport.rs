@@ -173,7 +173,7 @@ pub(super) fn unavailable(reason: &str) -> Failure {
 }
 
 /// The innermost cause says what happened; the outer ones repeat that a request failed.
-fn root_cause(error: &dyn std::error::Error) -> String {
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -181,7 +181,7 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     format!("the API server cannot be reached: {cause}")
 }
 
-fn refusal(status: StatusCode, message: &str, purpose: Purpose<'_>) -> Failure {
+pub(super) fn refusal(status: StatusCode, message: &str, purpose: Purpose<'_>) -> Failure {
     let detail = if message.is_empty() { String::new() } else { format!(": {message}") };
     match status {
         StatusCode::NOT_FOUND => Failure::Other(ClusterError::NotFound(purpose.subject.to_owned())),
