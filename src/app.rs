@@ -145,16 +145,20 @@ async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppErr
             Err(AppError::Configuration("cluster.source is `bundle` but cluster.bundle names no folder".to_owned()))
         }
         (ClusterSource::Live, _) => {
-            let live = LiveConfig {
-                kubeconfig: config.kubeconfig.clone(),
-                context: config.context.clone(),
-                request_timeout: config.request_timeout(),
-                requests_max: config.max_in_flight_requests,
-                kinds_miss_interval: KINDS_MISS_INTERVAL,
-            };
-            let cluster = Arc::new(LiveCluster::build(&live).await?);
+            let cluster = Arc::new(LiveCluster::build(&live(config)).await?);
             Ok(SharedCluster::around(cluster, config.shared_lists()))
         }
+    }
+}
+
+/// How the live cluster is asked.
+fn live(config: &ClusterConfig) -> LiveConfig {
+    LiveConfig {
+        kubeconfig: config.kubeconfig.clone(),
+        context: config.context.clone(),
+        request_timeout: config.request_timeout(),
+        requests_max: config.max_in_flight_requests,
+        kinds_miss_interval: KINDS_MISS_INTERVAL,
     }
 }
 

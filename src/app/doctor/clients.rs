@@ -21,12 +21,7 @@ pub(super) struct Clients {
 
 impl Clients {
     pub(super) async fn build(config: &Config) -> Self {
-        let investigated = LiveConfig {
-            kubeconfig: config.cluster.kubeconfig.clone(),
-            context: config.cluster.context.clone(),
-            request_timeout: config.cluster.request_timeout(),
-            kinds_miss_interval: super::super::KINDS_MISS_INTERVAL,
-        };
+        let investigated = super::super::live(&config.cluster);
         let reviewing = LiveConfig { kubeconfig: None, context: None, ..investigated.clone() };
         let is_live = config.cluster.source == ClusterSource::Live;
         let reviews = config.auth.mode == AuthMode::Kubernetes;
