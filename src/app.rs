@@ -75,12 +75,16 @@ impl Core {
     /// See [`AppError`].
     pub async fn build(config: &Config, location: &StoreLocation) -> Result<Self, AppError> {
         let metrics = Metrics::build()?;
-        let cluster = open_cluster(&config.cluster).await?;
-        let data_storage = open_data_storage(config, &metrics).await?;
-        let catalogue = open_catalogue(&config.catalogue, &cluster, data_storage.as_ref()).await?;
+        // What is on disk is read side by side.
+        let (cluster, data_storage, files, store) = tokio::try_join!(
+            open_cluster(&config.cluster),
+            open_data_storage(config, &metrics),
+            open_files(&config.catalogue),
+            async { Ok(Store::open(location, Access::Serve).await?) },
+        )?;
+        let catalogue = open_catalogue(&config.catalogue, &cluster, data_storage.as_ref(), files)?;
         let llm = config.model().map(Llm::build).transpose()?;
         let llm = llm.map(|llm| Arc::new(llm.reporting_to(&metrics)));
-        let store = Store::open(location, Access::Serve).await?;
         let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
         let metering = metering::open(config, llm.as_deref(), &store).await?;
         if let Some(client) = &data_storage {
@@ -177,11 +181,26 @@ fn history(data_storage: Option<&DataStorage>) -> Option<Arc<dyn HistorySource>>
     data_storage.map(|client| Arc::new(RemoteHistory::new(client.clone())) as Arc<dyn HistorySource>)
 }
 
-/// The catalogue the configuration names. What is wrong with single files is logged.
-async fn open_catalogue(
+/// The catalogue of files, where that is the one. What is wrong with single files is logged.
+async fn open_files(config: &CatalogueConfig) -> Result<Option<DirectoryCatalogue>, AppError> {
+    if config.source() != CatalogueSource::Directory {
+        return Ok(None);
+    }
+    let config = config.clone();
+    let opened = tokio::task::spawn_blocking(move || catalogue(&config)).await;
+    let catalogue = opened.map_err(|_| AppError::Panicked("reading the catalogue"))??;
+    for problem in catalogue.problems() {
+        tracing::warn!(event = "catalogue_problem", problem = %problem, "odd or broken workflow file");
+    }
+    Ok(Some(catalogue))
+}
+
+/// The catalogue the configuration names; `files` where that is one of files.
+fn open_catalogue(
     config: &CatalogueConfig,
     cluster: &Arc<dyn Cluster>,
     data_storage: Option<&DataStorage>,
+    files: Option<DirectoryCatalogue>,
 ) -> Result<Arc<dyn Catalogue>, AppError> {
     match (config.source(), data_storage) {
         (CatalogueSource::DataStorage, Some(client)) => {
@@ -194,15 +213,7 @@ async fn open_catalogue(
             let times = ResourceTimes::refreshing(config.refresh());
             Ok(Arc::new(ResourceCatalogue::new(Arc::clone(cluster), config.namespace.clone(), times)))
         }
-        (CatalogueSource::Directory, _) => {
-            let config = config.clone();
-            let opened = tokio::task::spawn_blocking(move || catalogue(&config)).await;
-            let catalogue = opened.map_err(|_| AppError::Panicked("reading the catalogue"))??;
-            for problem in catalogue.problems() {
-                tracing::warn!(event = "catalogue_problem", problem = %problem, "odd or broken workflow file");
-            }
-            Ok(Arc::new(catalogue))
-        }
+        (CatalogueSource::Directory, _) => Ok(Arc::new(files.ok_or(AppError::Panicked("reading the catalogue"))?)),
     }
 }
 
