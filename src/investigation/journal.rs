@@ -2,14 +2,15 @@
 //! its outcome.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::outside::Outside;
 use super::progress::ProgressSender;
+use super::run::RunContext;
 use super::submit::SubmitTool;
 use crate::audit::{AuditEvent, AuditSubject, AuditTrail, Excerpt, Payload, RcaFinding};
 use crate::domain::{Incident, PhaseUsage, RootCause, Usage};
@@ -34,6 +35,7 @@ pub(super) struct Journal {
     /// For what the prompts hold.
     prompt_redactor: Redactor,
     progress: ProgressSender,
+    outside: Arc<dyn Outside>,
 }
 
 /// However the investigation ends.
@@ -77,7 +79,7 @@ impl Journal {
         metrics: Metrics,
         incident: &Incident,
         redactor: Redactor,
-        progress: ProgressSender,
+        run: &RunContext,
     ) -> Self {
         Self {
             audit,
@@ -87,7 +89,8 @@ impl Journal {
             suspicious: AtomicU32::new(0),
             prompt_redactor: redactor.counted_apart(),
             redactor,
-            progress,
+            progress: run.progress.clone(),
+            outside: Arc::clone(&run.outside),
         }
     }
 
@@ -113,15 +116,16 @@ impl Journal {
 
     /// Enters something in the account of a phase; its time runs up to the newest entry.
     fn account(&self, phase: Phase, enter: impl FnOnce(&mut PhaseUsage)) {
+        let now = self.outside.instant("account");
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let at = accounts.iter().position(|account| account.phase == phase).unwrap_or_else(|| {
             let spent = PhaseUsage { phase: phase.as_str().to_owned(), ..PhaseUsage::default() };
-            accounts.push(Account { phase, began: Instant::now(), spent });
+            accounts.push(Account { phase, began: now, spent });
             accounts.len() - 1
         });
         if let Some(Account { began, spent, .. }) = accounts.get_mut(at) {
             enter(spent);
-            spent.wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            spent.wall_ms = u64::try_from(now.saturating_duration_since(*began).as_millis()).unwrap_or(u64::MAX);
         }
     }
 
@@ -254,7 +258,7 @@ impl Journal {
             root_cause,
             analysis: self.redactor.text(&analysis).text,
             confidence,
-            found_at: Timestamp::now(),
+            found_at: self.outside.now("found"),
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
         };

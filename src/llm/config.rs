@@ -6,7 +6,7 @@ mod provider;
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use connection::{BreakerConfig, CapabilityOverride, CustomHeader, InlineSecret, OAuth2Config, ReasoningConfig};
 pub use profile::{PhaseModels, ProfileConfig};
@@ -133,7 +133,7 @@ impl LlmConfig {
 }
 
 /// The form of a final answer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StructuredOutput {
     /// A call of a submit tool.
