@@ -5,6 +5,7 @@ mod audit;
 mod check_config;
 mod healthcheck;
 mod investigate;
+mod replay;
 mod report;
 mod serve;
 
@@ -37,6 +38,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Serve(options) => serve::serve(options),
         Command::Investigate(options) => investigate::investigate(options),
         Command::Audit { command } => audit::audit(command),
+        Command::Replay(options) => replay::replay(&options),
         Command::CheckConfig(options) => check_config::check_config(&options),
         Command::Healthcheck(options) => healthcheck::healthcheck(&options),
         Command::Openapi => print(&crate::api::openapi()),

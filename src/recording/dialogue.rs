@@ -1,0 +1,204 @@
+//! Questions put to the model as a recording keeps them: what came new since the question before, offered tools once. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::canonical;
+use crate::llm::{AssistantMessage, ChatReply, ChatRequest, LlmError, Message};
+use crate::redaction::Redactor;
+
+/// A question to the model in the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asked {
+    pub(super) phase: String,
+    /// How many messages are those of the question before, in the same phase.
+    pub(super) kept: usize,
+    /// The messages behind them.
+    pub(super) messages: Vec<Value>,
+    /// Which tools are offered: a key of the recording's `offers`.
+    pub(super) offer: String,
+    pub(super) choice: Value,
+    pub(super) output_tokens_max: Option<u32>,
+    pub(super) form: Value,
+}
+
+/// What a reply is in the file. `opaque_chars` keeps the size of what only the provider can read: it counts when a
+/// conversation is made to fit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Replied {
+    reply: ChatReply,
+    #[serde(default)]
+    opaque_chars: usize,
+}
+
+pub(super) type Answer = Result<Replied, LlmError>;
+
+/// A request without what only a provider can read. Not redacted.
+pub(super) struct Plain {
+    pub(super) messages: Vec<Message>,
+    pub(super) tools: Value,
+    pub(super) choice: Value,
+    pub(super) output_tokens_max: Option<u32>,
+    pub(super) form: Value,
+}
+
+impl Plain {
+    pub(super) fn of(request: &ChatRequest<'_>) -> Self {
+        Self {
+            messages: request.messages.iter().map(without_opaque).collect(),
+            tools: json!(request.tools),
+            choice: json!(request.tool_choice),
+            output_tokens_max: request.output_tokens_max,
+            form: json!(request.form),
+        }
+    }
+
+    /// As it is compared and shown.
+    pub(super) fn whole(&self, phase: &str, redactor: &Redactor) -> Whole {
+        Whole {
+            phase: phase.to_owned(),
+            messages: self.messages.iter().map(|message| redacted(message, redactor)).collect(),
+            tools: self.tools.clone(),
+            choice: self.choice.clone(),
+            output_tokens_max: self.output_tokens_max,
+            form: self.form.clone(),
+        }
+    }
+}
+
+/// A complete question, redacted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Whole {
+    pub(super) phase: String,
+    messages: Vec<Value>,
+    tools: Value,
+    choice: Value,
+    output_tokens_max: Option<u32>,
+    form: Value,
+}
+
+impl Whole {
+    /// For people: one line for each line of text, long lists of tools as their names.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![
+            format!("phase: {}", self.phase),
+            format!("tool choice: {}", self.choice),
+            format!("form: {}", self.form["schema"]["name"].as_str().unwrap_or("-")),
+            format!("output tokens: {}", json!(self.output_tokens_max)),
+        ];
+        for tool in self.tools.as_array().into_iter().flatten() {
+            let sha256 = canonical::sha256(tool);
+            lines.push(format!("tool {} {}", tool["name"].as_str().unwrap_or_default(), &sha256[..12]));
+        }
+        for message in &self.messages {
+            let (who, said) = message
+                .as_object()
+                .and_then(|members| members.iter().next())
+                .map_or(("", message), |(who, said)| (who.as_str(), said));
+            lines.push(format!("--- {who}"));
+            for text in [said, &said["text"], &said["content"]].into_iter().filter_map(Value::as_str) {
+                lines.extend(text.lines().map(str::to_owned));
+            }
+            for call in said["tool_calls"].as_array().into_iter().flatten() {
+                lines.push(format!(
+                    "call {} {}",
+                    call["name"].as_str().unwrap_or_default(),
+                    call["arguments"].as_str().unwrap_or_default()
+                ));
+            }
+        }
+        lines
+    }
+}
+
+/// Makes whole questions short again or short ones whole, phase by phase.
+#[derive(Debug)]
+pub(super) struct Thread<T> {
+    before: HashMap<String, Vec<T>>,
+}
+
+impl<T> Default for Thread<T> {
+    fn default() -> Self {
+        Self { before: HashMap::new() }
+    }
+}
+
+impl Thread<Message> {
+    /// How many messages the question shares with the one before, and the others.
+    pub(super) fn shorten(&mut self, phase: &str, messages: Vec<Message>) -> (usize, Vec<Message>) {
+        let before = self.before.entry(phase.to_owned()).or_default();
+        let kept = before.iter().zip(&messages).take_while(|(old, new)| old == new).count();
+        let new = messages.get(kept..).unwrap_or_default().to_vec();
+        *before = messages;
+        (kept, new)
+    }
+}
+
+impl Thread<Value> {
+    /// The question as it was put.
+    ///
+    /// # Errors
+    /// It refers to something the recording does not hold.
+    pub(super) fn expand(&mut self, asked: &Asked, offers: &BTreeMap<String, Value>) -> Result<Whole, String> {
+        let before = self.before.entry(asked.phase.clone()).or_default();
+        if asked.kept > before.len() {
+            return Err(format!("a question of phase {} refers to messages that are not there", asked.phase));
+        }
+        before.truncate(asked.kept);
+        before.extend(asked.messages.iter().cloned());
+        let tools = offers.get(&asked.offer).ok_or("a question names tools that are not in the recording")?;
+        Ok(Whole {
+            phase: asked.phase.clone(),
+            messages: before.clone(),
+            tools: tools.clone(),
+            choice: asked.choice.clone(),
+            output_tokens_max: asked.output_tokens_max,
+            form: asked.form.clone(),
+        })
+    }
+}
+
+/// A message without secrets.
+pub(super) fn redacted(message: &Message, redactor: &Redactor) -> Value {
+    let mut value = json!(message);
+    redactor.value(&mut value);
+    value
+}
+
+/// A reply as it is written: without what only the provider can read, and without secrets.
+pub(super) fn written(answer: &Result<ChatReply, LlmError>, redactor: &Redactor) -> Answer {
+    match answer {
+        Ok(reply) => {
+            let opaque_chars = reply.message.opaque.as_ref().map_or(0, |opaque| opaque.to_string().len());
+            let message = Message::Assistant(reply.message.clone());
+            let said = match serde_json::from_value(redacted(&without_opaque(&message), redactor)) {
+                Ok(Message::Assistant(said)) => said,
+                _ => AssistantMessage::default(),
+            };
+            Ok(Replied { reply: ChatReply { message: said, ..reply.clone() }, opaque_chars })
+        }
+        Err(error) => Err(LlmError { sentence: redactor.text(&error.sentence).text, ..error.clone() }),
+    }
+}
+
+/// The reply with something as large in place of what only the provider could read.
+pub(super) fn spoken(answer: Answer) -> Result<ChatReply, LlmError> {
+    const QUOTES: usize = 2;
+    answer.map(|Replied { mut reply, opaque_chars }| {
+        if opaque_chars > 0 {
+            reply.message.opaque = Some(Value::String("x".repeat(opaque_chars.saturating_sub(QUOTES))));
+        }
+        reply
+    })
+}
+
+fn without_opaque(message: &Message) -> Message {
+    match message {
+        Message::Assistant(said) => {
+            Message::Assistant(AssistantMessage { opaque: None, issuer: String::new(), ..said.clone() })
+        }
+        other => other.clone(),
+    }
+}
