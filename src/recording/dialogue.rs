@@ -162,9 +162,43 @@ impl Thread<Value> {
 
 /// A message without secrets.
 pub(super) fn redacted(message: &Message, redactor: &Redactor) -> Value {
+    if let Message::Assistant(said) = message {
+        return json!(Message::Assistant(own_words(said, redactor)));
+    }
     let mut value = json!(message);
     redactor.value(&mut value);
     value
+}
+
+/// What the model says itself. It was shown no secrets, so that the name of a member makes none of its value: a workflow's
+/// parameter `TAINT_KEY` keeps it. Anything that looks like a secret goes.
+fn own_words(said: &AssistantMessage, redactor: &Redactor) -> AssistantMessage {
+    let mut said = AssistantMessage { text: redactor.text(&said.text).text, ..said.clone() };
+    for call in &mut said.tool_calls {
+        match serde_json::from_str::<Value>(&call.arguments) {
+            Ok(mut arguments) => {
+                if leaves(&mut arguments, redactor) {
+                    call.arguments = arguments.to_string();
+                }
+            }
+            Err(_) => call.arguments = redactor.text(&call.arguments).text,
+        }
+    }
+    said
+}
+
+/// Redacts each text by itself, whatever the member is called; whether there was anything to redact.
+pub(super) fn leaves(value: &mut Value, redactor: &Redactor) -> bool {
+    match value {
+        Value::String(text) => {
+            let redacted = redactor.text(text);
+            *text = redacted.text;
+            !redacted.counts.is_empty()
+        }
+        Value::Array(items) => items.iter_mut().fold(false, |found, item| leaves(item, redactor) | found),
+        Value::Object(members) => members.values_mut().fold(false, |found, member| leaves(member, redactor) | found),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// A reply as it is written: without what only the provider can read, and without secrets.

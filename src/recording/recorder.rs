@@ -230,15 +230,23 @@ impl Recorder {
 /// How a run ended, without secrets. `None`: it did not come to an end.
 pub(super) fn outcome(result: Option<&Result<Investigation, InvestigationError>>, redactor: &Redactor) -> Outcome {
     match result {
-        Some(Ok(investigation)) => {
-            let mut result = json!(investigation);
-            redactor.value(&mut result);
-            Outcome::completed(result)
-        }
+        Some(Ok(investigation)) => Outcome::completed(redacted_result(investigation, redactor)),
         Some(Err(error)) if error.phase == "cancelled" => Outcome::Cut,
         Some(Err(error)) => Outcome::Failed(redactor.text(&error.to_string()).text),
         None => Outcome::Cut,
     }
+}
+
+/// Parameters are the model's own words; see `dialogue`.
+fn redacted_result(investigation: &Investigation, redactor: &Redactor) -> Value {
+    let mut result = json!(investigation);
+    let own = result.pointer_mut("/selected_workflow/parameters").map(Value::take);
+    redactor.value(&mut result);
+    if let Some(mut own) = own {
+        dialogue::leaves(&mut own, redactor);
+        result["selected_workflow"]["parameters"] = own;
+    }
+    result
 }
 
 /// The moment so many microseconds after another, or before it.
