@@ -7,6 +7,7 @@ mod failover;
 mod faulty;
 mod format;
 mod outcome;
+mod recordings;
 mod replayed;
 mod trail;
 mod watched;
