@@ -9,6 +9,9 @@ use super::canonical;
 use crate::llm::{AssistantMessage, ChatReply, ChatRequest, LlmError, Message};
 use crate::redaction::Redactor;
 
+/// Digits of a tool's sum shown.
+const SUM_CHARS: usize = 12;
+
 /// A question to the model in the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Asked {
@@ -80,37 +83,39 @@ pub(super) struct Whole {
 }
 
 impl Whole {
-    /// For people: one line for each line of text, long lists of tools as their names.
+    /// For people: one line for each line of text, and tools as their names and sums.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![
             format!("phase: {}", self.phase),
             format!("tool choice: {}", self.choice),
-            format!("form: {}", self.form["schema"]["name"].as_str().unwrap_or("-")),
+            format!("form: {}", self.form.pointer("/schema/name").and_then(Value::as_str).unwrap_or("-")),
             format!("output tokens: {}", json!(self.output_tokens_max)),
         ];
-        for tool in self.tools.as_array().into_iter().flatten() {
-            let sha256 = canonical::sha256(tool);
-            lines.push(format!("tool {} {}", tool["name"].as_str().unwrap_or_default(), &sha256[..12]));
-        }
-        for message in &self.messages {
-            let (who, said) = message
-                .as_object()
-                .and_then(|members| members.iter().next())
-                .map_or(("", message), |(who, said)| (who.as_str(), said));
-            lines.push(format!("--- {who}"));
-            for text in [said, &said["text"], &said["content"]].into_iter().filter_map(Value::as_str) {
-                lines.extend(text.lines().map(str::to_owned));
-            }
-            for call in said["tool_calls"].as_array().into_iter().flatten() {
-                lines.push(format!(
-                    "call {} {}",
-                    call["name"].as_str().unwrap_or_default(),
-                    call["arguments"].as_str().unwrap_or_default()
-                ));
-            }
-        }
+        let tools = self.tools.as_array().into_iter().flatten();
+        lines.extend(tools.map(|tool| {
+            let sum: String = canonical::sha256(tool).chars().take(SUM_CHARS).collect();
+            format!("tool {} {sum}", text(tool, "name"))
+        }));
+        lines.extend(self.messages.iter().flat_map(lines_of));
         lines
     }
+}
+
+/// Who says it, then what.
+fn lines_of(message: &Value) -> Vec<String> {
+    let said = message.as_object().and_then(|members| members.iter().next());
+    let Some((who, said)) = said else { return vec![message.to_string()] };
+    let mut lines = vec![format!("--- {who}")];
+    for text in [said.as_str().unwrap_or_default(), text(said, "text"), text(said, "content")] {
+        lines.extend(text.lines().map(str::to_owned));
+    }
+    let calls = said.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+    lines.extend(calls.map(|call| format!("call {} {}", text(call, "name"), text(call, "arguments"))));
+    lines
+}
+
+fn text<'a>(value: &'a Value, member: &str) -> &'a str {
+    value.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Makes whole questions short again or short ones whole, phase by phase.

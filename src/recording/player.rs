@@ -254,8 +254,8 @@ impl Player {
         let known = self.known.get(asked).map(Vec::as_slice).unwrap_or_default();
         let nearest = known.iter().max_by_key(|known| difference::likeness(&canonical::text(known), &text));
         let difference = nearest.map(|nearest| difference::unified(&pretty(nearest), &pretty(question)));
-        let place = match question["tool"].as_str() {
-            Some(tool) => format!("tool {tool} {}", question["arguments"]),
+        let place = match question.get("tool").and_then(Value::as_str) {
+            Some(tool) => format!("tool {tool} {}", question.get("arguments").unwrap_or(&Value::Null)),
             None => format!("{asked} {text}"),
         };
         self.drift(place, difference.unwrap_or_default());
@@ -341,7 +341,7 @@ impl Outside for Player {
         }
         let mut stalled = self.stalled.subscribe();
         if stalled.wait_for(|count| *count > 0).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -240,11 +240,12 @@ pub(super) fn outcome(result: Option<&Result<Investigation, InvestigationError>>
 /// Parameters are the model's own words; see `dialogue`.
 fn redacted_result(investigation: &Investigation, redactor: &Redactor) -> Value {
     let mut result = json!(investigation);
-    let own = result.pointer_mut("/selected_workflow/parameters").map(Value::take);
+    const PARAMETERS: &str = "/selected_workflow/parameters";
+    let own = result.pointer_mut(PARAMETERS).map(Value::take);
     redactor.value(&mut result);
-    if let Some(mut own) = own {
+    if let (Some(mut own), Some(place)) = (own, result.pointer_mut(PARAMETERS)) {
         dialogue::leaves(&mut own, redactor);
-        result["selected_workflow"]["parameters"] = own;
+        *place = own;
     }
     result
 }

@@ -1,6 +1,6 @@
 //! From older versions of the format to the present one. Pure.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{FORMAT, canonical};
 
@@ -22,7 +22,7 @@ pub(super) fn raised(mut content: Value, from: u64) -> Result<Value, String> {
 fn second(mut content: Value) -> Result<Value, String> {
     let mut offers = Map::new();
     let entries = content.get_mut("entries").and_then(Value::as_array_mut).ok_or("it has no entries")?;
-    for entry in entries.iter_mut().filter(|entry| entry["asked"] == "model") {
+    for entry in entries.iter_mut().filter(|entry| entry.get("asked").is_some_and(|asked| asked == "model")) {
         let question = entry.get_mut("question").and_then(Value::as_object_mut).ok_or("an exchange has no question")?;
         let tools = question.remove("tools").ok_or("an exchange does not say which tools were offered")?;
         let sha256 = canonical::sha256(&tools);
@@ -30,7 +30,8 @@ fn second(mut content: Value) -> Result<Value, String> {
         question.insert("offer".to_owned(), sha256.clone().into());
         offers.insert(sha256, tools);
     }
-    content["offers"] = Value::Object(offers);
-    content["format"] = json!(2);
+    let members = content.as_object_mut().ok_or("the content is not an object")?;
+    members.insert("offers".to_owned(), Value::Object(offers));
+    members.insert("format".to_owned(), 2.into());
     Ok(content)
 }

@@ -104,7 +104,10 @@ async fn recordings_in_the_folder_bring_their_results() {
         let scenario = name.split('.').next().unwrap();
         if std::env::var_os("RENEW_RECORDINGS").is_some() {
             let text = std::fs::read_to_string(super::folder().join(format!("{scenario}.yaml"))).unwrap();
-            let fresh = recorded(&text).await;
+            let mut fresh = parsed(&recorded(&text).await);
+            // Not where it lay on the machine that recorded it.
+            fresh.places.cluster = "bundle of the scenario".to_owned();
+            let fresh = fresh.to_bytes().unwrap();
             let fresh = if name.contains(".format-1.") { in_first_format(&fresh) } else { fresh };
             std::fs::write(&path, fresh).unwrap();
         }
@@ -201,7 +204,7 @@ async fn files_that_are_no_recordings_are_told_apart() {
         signed(file)
     };
     let contradicting = {
-        let mut file = file.clone();
+        let mut file = file;
         file["entries"] = json!({});
         signed(file)
     };
