@@ -28,7 +28,7 @@ mod validation;
 use std::sync::Arc;
 
 pub use config::{EngineChoice, InvestigationConfig, PhaseConfig, PromptConfig, SelectionConfig};
-pub use conversation::redacted_output;
+pub use conversation::{redacted_output, redacted_value};
 pub use outcome::Outcome;
 pub use outside::{Outside, Reality};
 pub use progress::{ProgressEvent, ProgressKind, ProgressReader, ProgressSender, RunPhase, Standing};

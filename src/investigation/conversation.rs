@@ -28,7 +28,7 @@ use crate::redaction::injection::{Fence, Mode};
 use crate::telemetry::metrics::Phase;
 use crate::tools::ToolSet;
 use calls::Made;
-pub use calls::redacted_output;
+pub use calls::{redacted_output, redacted_value};
 use fitting::Fitting;
 
 /// What a phase may spend (investigation §1.5.2).

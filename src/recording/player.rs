@@ -19,7 +19,7 @@ use super::dialogue::{self, Asked, Plain, Thread, Whole};
 use super::format::{End, Recording};
 use super::recorder::{asked_of_tool, at};
 use super::{canonical, difference};
-use crate::investigation::{Outside, Reality};
+use crate::investigation::{Outside, Reality, redacted_value};
 use crate::llm::{ChatReply, ChatRequest, ErrorKind, LlmError, Seat};
 use crate::redaction::Redactor;
 use crate::tools::{Invocation, Tool, ToolOutput};
@@ -211,7 +211,7 @@ impl Player {
     }
 
     fn find(&self, asked: &str, mut question: Value) -> Found {
-        self.redactor.value(&mut question);
+        redacted_value(&self.redactor, &mut question);
         let key = key(asked, &question);
         let Some(answers) = self.questions.get(&key) else {
             self.unknown(asked, &question);

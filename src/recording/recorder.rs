@@ -17,7 +17,7 @@ use super::dialogue::{self, Asked, Plain, Thread};
 use super::format::{End, Entry, FORMAT, Outcome, Places, RECORDING_BYTES_MAX, Recording, Settings};
 use super::{canonical, redacted};
 use crate::domain::{Incident, Investigation};
-use crate::investigation::{InvestigationError, Outside, Reality, redacted_output};
+use crate::investigation::{InvestigationError, Outside, Reality, redacted_output, redacted_value};
 use crate::llm::{ChatReply, ChatRequest, LlmError, Message, Roster, Seat};
 use crate::redaction::Redactor;
 use crate::telemetry::Build;
@@ -206,7 +206,7 @@ impl Recorder {
     fn written(&self, raw: Raw) -> Entry {
         let question = match raw.question {
             Question::Plain(mut question) => {
-                self.redactor.value(&mut question);
+                redacted_value(&self.redactor, &mut question);
                 question
             }
             Question::Model { asked, messages } => {
@@ -218,7 +218,7 @@ impl Recorder {
             Answer::None => Value::Null,
             Answer::Plain(json) => {
                 let mut answer = serde_json::from_str(&json).unwrap_or_default();
-                self.redactor.value(&mut answer);
+                redacted_value(&self.redactor, &mut answer);
                 answer
             }
             Answer::Model(answer) => json!(dialogue::written(&answer, &self.redactor)),

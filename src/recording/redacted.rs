@@ -16,7 +16,8 @@ use crate::cluster::{
 };
 use crate::domain::{Incident, Object, ResourceRef};
 use crate::enrichment::{HashMode, History, HistoryError, HistorySource, spec_hashes};
-use crate::redaction::Redactor;
+use crate::investigation::redacted_value;
+use crate::redaction::{Redactor, injection};
 
 /// A cluster whose answers hold no secrets.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl RedactedCluster {
 /// The object itself where a redacted one would lose its name.
 fn redacted_object(redactor: &Redactor, object: &Arc<Object>) -> Arc<Object> {
     let mut value = object.value().clone();
-    redactor.value(&mut value);
+    redacted_value(redactor, &mut value);
     Object::new(value).map_or_else(|| Arc::new(nameless(object)), Arc::new)
 }
 
@@ -115,7 +116,7 @@ fn redacted_lines(redactor: &Redactor, lines: Vec<LogLine>) -> Vec<LogLine> {
         return lines;
     }
     let whole: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
-    let redacted = redactor.text(&whole.join("\n")).text;
+    let redacted = redactor.text(&injection::clean(&whole.join("\n"))).text;
     let texts: Vec<&str> = redacted.split('\n').collect();
     let lost = lines.len().saturating_sub(texts.len());
     let front = texts.iter().zip(&lines).take_while(|(text, line)| **text == line.text).count();
@@ -130,7 +131,7 @@ fn redacted_lines(redactor: &Redactor, lines: Vec<LogLine>) -> Vec<LogLine> {
 /// The incident without secrets in what people and alerts wrote.
 pub(super) fn incident(incident: &Incident, redactor: &Redactor) -> Incident {
     let mut clean = incident.clone();
-    let text = |text: &mut String| *text = redactor.text(text).text;
+    let text = |text: &mut String| *text = redactor.text(&injection::clean(text)).text;
     text(&mut clean.error_message);
     clean.description.iter_mut().for_each(text);
     clean.signal_labels.values_mut().chain(clean.signal_annotations.values_mut()).for_each(text);

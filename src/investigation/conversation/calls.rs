@@ -308,6 +308,12 @@ pub fn redacted_output(redactor: &Redactor, output: ToolOutput) -> ToolOutput {
     ToolOutput { status, content: clean(redactor, content), notes }
 }
 
+/// Data without hidden characters and secrets.
+pub fn redacted_value(redactor: &Redactor, value: &mut Value) {
+    show_all(value);
+    redactor.value(value);
+}
+
 /// First without hidden characters, then without secrets: what shows nothing must not keep a secret from being recognised,
 /// and quotes are held against what the model was shown.
 fn clean(redactor: &Redactor, content: Content) -> Content {
@@ -315,8 +321,7 @@ fn clean(redactor: &Redactor, content: Content) -> Content {
     match content {
         Content::Text(text) => Content::Text(plain(&text)),
         Content::Json(mut value) => {
-            show_all(&mut value);
-            redactor.value(&mut value);
+            redacted_value(redactor, &mut value);
             Content::Json(value)
         }
         Content::Lines { header, lines, footer, keep } => {
