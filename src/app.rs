@@ -7,6 +7,7 @@ pub mod doctor;
 mod drain;
 mod error;
 mod metering;
+mod replay;
 mod signals;
 mod state_dir;
 mod watch;
@@ -22,6 +23,7 @@ use tracing::info;
 
 pub use drain::Exit;
 pub use error::AppError;
+pub use replay::replay;
 pub use signals::Signals;
 pub use state_dir::location;
 
@@ -42,7 +44,8 @@ use crate::datastorage::DataStorage;
 use crate::enrichment::{Enricher, EnrichmentConfig, HistorySource, RemoteHistory};
 use crate::investigation::{Investigator, InvestigatorParts};
 use crate::llm::Llm;
-use crate::sessions::{Sessions, SessionsParts};
+use crate::recording::RecordedInvestigator;
+use crate::sessions::{Sessions, SessionsParts, Work};
 use crate::store::{Access, Store, StoreLocation};
 use crate::telemetry::metrics::Dependency;
 use crate::telemetry::{Build, Metrics};
@@ -90,7 +93,7 @@ impl Core {
         if let Some(client) = &data_storage {
             audit.deliver_to(client.clone());
         }
-        let investigator = Investigator::new(InvestigatorParts {
+        let parts = InvestigatorParts {
             config: config.investigation.clone(),
             prompt: config.prompt,
             redact: config.redact,
@@ -103,7 +106,7 @@ impl Core {
             tools: read_tools(config, &cluster)?,
             audit: audit.clone(),
             metrics: metrics.clone(),
-        });
+        };
         let parts = SessionsParts {
             config: config.session.clone(),
             timeout: config.investigation.timeout(),
@@ -111,11 +114,21 @@ impl Core {
             audit: audit.clone(),
             metrics: metrics.clone(),
             metering,
-            work: investigator.into(),
+            work: work(parts, config.record.as_deref()),
         };
         let sessions = Sessions::open(parts).await?;
         Ok(Self { sessions, cluster, catalogue, data_storage, llm, store, audit, metrics })
     }
+}
+
+/// What a session does with its incident, recorded where a folder for that is named.
+fn work(parts: InvestigatorParts, record: Option<&Path>) -> Work {
+    let Some(directory) = record else { return Investigator::new(parts).into() };
+    let investigator = RecordedInvestigator::new(parts, directory);
+    Work::new(move |incident, run| {
+        let investigator = investigator.clone();
+        async move { investigator.investigate(&incident, &run).await }
+    })
 }
 
 /// What a model may look at, in the order it is offered.

@@ -36,6 +36,7 @@ fn apply(config: &mut Config, options: ServeOptions) -> Result<(), Failure> {
         config.auth.mode = AuthMode::Token;
         config.auth.token_file = Some(path);
     }
+    config.record = options.record;
     if let Some(directory) = options.bundle {
         config.cluster.source = ClusterSource::Bundle;
         config.cluster.bundle = Some(directory);

@@ -6,7 +6,7 @@ mod provider;
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use connection::{BreakerConfig, CapabilityOverride, CustomHeader, InlineSecret, OAuth2Config, ReasoningConfig};
 pub use profile::{PhaseModels, ProfileConfig};
@@ -114,6 +114,19 @@ pub struct LlmConfig {
 }
 
 impl LlmConfig {
+    /// The section of one profile alone: `llm`, `fallbacks[N]`, `phase_models.rca`, `phase_models.workflow_discovery`.
+    pub fn profile(&self, name: &str) -> Option<Self> {
+        let alone = |profile: &ProfileConfig| profile.over(self);
+        if name == "llm" {
+            return Some(alone(&ProfileConfig::default()));
+        }
+        if let Some(number) = name.strip_prefix("fallbacks[").and_then(|rest| rest.strip_suffix(']')) {
+            return self.fallbacks.get(number.parse::<usize>().ok()?).map(alone);
+        }
+        let phase = name.strip_prefix("phase_models.")?;
+        self.phase_models.named().into_iter().find(|(known, _)| *known == phase)?.1.map(alone)
+    }
+
     /// Files the section names, to be taken from the configuration's own folder where they are relative.
     pub fn paths_mut(&mut self) -> Vec<&mut Option<PathBuf>> {
         let mut paths = vec![
@@ -133,7 +146,7 @@ impl LlmConfig {
 }
 
 /// The form of a final answer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StructuredOutput {
     /// A call of a submit tool.
