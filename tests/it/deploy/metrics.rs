@@ -229,11 +229,11 @@ fn selectors(query: &str) -> Vec<String> {
     selector.find_iter(query).map(|found| found.as_str().to_owned()).collect()
 }
 
-/// A model that is busy once, looks at pods once, and then has nothing sensible to say.
+/// A model that is busy once, looks at pods once, and then refuses.
 async fn model() -> Provider {
     let asked = AtomicUsize::new(0);
     Provider::start(move |request, _| {
-        if request.method == "GET" {
+        if request.method != "POST" {
             return Answer::json(&json!({"data": []}));
         }
         let usage = json!({"prompt_tokens": 900, "completion_tokens": 40, "total_tokens": 940});
@@ -241,7 +241,7 @@ async fn model() -> Provider {
         let message = match asked.fetch_add(1, Ordering::Relaxed) {
             0 => return Answer::text(429, "{}").header("retry-after-ms", "1"),
             1 => json!({"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": look}]}),
-            _ => json!({"role": "assistant", "content": "no idea"}),
+            _ => return Answer::text(400, "{}"),
         };
         Answer::json(&json!({"id": "1", "object": "chat.completion", "model": "m", "usage": usage,
                              "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}))
