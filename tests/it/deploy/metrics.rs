@@ -207,7 +207,6 @@ fn promtool(arguments: &[&str]) -> Option<(bool, String)> {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn alerts_fire_when_they_must_and_are_silent_otherwise() {
     const CASES: &str = "tests/fixtures/prometheus/rules.test.yaml";
     let cases = fs::read_to_string(root().join(CASES)).unwrap();
