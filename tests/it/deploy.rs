@@ -49,6 +49,7 @@ fn manifests_are_what_kubernetes_knows_and_complete() {
         "ClusterRoleBinding",
         "Deployment",
         "NetworkPolicy",
+        "Role",
         "RoleBinding",
         "Service",
         "ServiceAccount",
@@ -131,6 +132,21 @@ fn every_target_names_its_path_so_that_the_image_builds_without_the_rest() {
     let targets = sections.iter().filter(|section| section.starts_with("[bench]]") || section.starts_with("[test]]"));
     let unnamed: Vec<&&str> = targets.clone().filter(|section| !section.contains("\npath = ")).collect();
     assert!(targets.count() >= 2 && unnamed.is_empty(), "{unnamed:?}");
+}
+
+/// Bad input would be exit code 2.
+#[test]
+fn the_incident_of_the_installation_page_is_one() {
+    let page = fs::read_to_string(root().join("docs/install.md")).unwrap();
+    let incident = page.split("/incident/analyze -d '").nth(1).unwrap().split("}'").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("incident.json");
+    fs::write(&file, format!("{incident}}}")).unwrap();
+    let mut command = holmesgpt();
+    let output =
+        command.arg("investigate").arg(&file).args(["--bundle", "examples/oom-cart-api/bundle"]).output().unwrap();
+    // Nobody knows its Deployment there, so a person must look.
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Digests are put in place of the defaults for a release; both files must start from the same bases.
