@@ -72,8 +72,11 @@ impl Core {
     /// # Errors
     /// See [`AppError`].
     pub async fn build(config: &Config, location: &StoreLocation) -> Result<Self, AppError> {
-        let metrics = Metrics::build()?;
-        let cluster = open_cluster(&config.cluster).await?;
+        Self::build_with(config, location, Metrics::build()?).await
+    }
+
+    async fn build_with(config: &Config, location: &StoreLocation, metrics: Metrics) -> Result<Self, AppError> {
+        let cluster = open_cluster(&config.cluster, &metrics).await?;
         let data_storage = open_data_storage(config, &metrics).await?;
         let catalogue = open_catalogue(&config.catalogue, &cluster, data_storage.as_ref()).await?;
         let llm = config.model().map(Llm::build).transpose()?;
@@ -125,7 +128,7 @@ fn read_tools(config: &Config, cluster: &Arc<dyn Cluster>) -> Result<ToolSet, Ap
 }
 
 /// The cluster the configuration names.
-async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppError> {
+async fn open_cluster(config: &ClusterConfig, metrics: &Metrics) -> Result<Arc<dyn Cluster>, AppError> {
     match (config.source, &config.bundle) {
         (ClusterSource::Bundle, Some(directory)) => {
             let directory = directory.clone();
@@ -147,7 +150,7 @@ async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppErr
                 request_timeout: config.request_timeout(),
                 kinds_miss_interval: KINDS_MISS_INTERVAL,
             };
-            Ok(Arc::new(LiveCluster::build(&live).await?))
+            Ok(Arc::new(LiveCluster::build(&live).await?.reporting_to(metrics)))
         }
     }
 }

@@ -19,7 +19,7 @@ use self::cache::{Key, Known, ReviewCache};
 use self::review::{AccessQuestion, ApiServer, Identity, ReviewFailure};
 use super::config::AuthConfig;
 use super::{Attempt, Caller, Refusal};
-use crate::telemetry::metrics::{AuthReview, CacheResult, Metrics};
+use crate::telemetry::metrics::{AuthReview, CacheResult, Dependency, Metrics};
 
 /// Where the kubelet writes the namespace of the pod.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -176,6 +176,19 @@ impl KubernetesReviews {
         plain.chain(self.resource_names.iter().filter(also_create).map(|name| (name.as_str(), "create")))
     }
 
+    fn measured(&self, review: AuthReview, failure: Option<ReviewFailure>, took: Duration) {
+        let operation = match review {
+            AuthReview::Token => "token_review",
+            AuthReview::Access => "access_review",
+        };
+        let status = match failure {
+            None => "201".to_owned(),
+            Some(ReviewFailure::Status(status)) => status.to_string(),
+            Some(ReviewFailure::Connection | ReviewFailure::Garbage | ReviewFailure::Timeout) => "error".to_owned(),
+        };
+        self.metrics.dependency_request(Dependency::Kubernetes, operation, &status, took);
+    }
+
     /// Runs one review with its place, within the time for one review, and measures it.
     async fn ask<T>(
         &self,
@@ -187,6 +200,7 @@ impl KubernetesReviews {
             let started = Instant::now();
             let answer = call.await;
             self.metrics.auth_review(review, started.elapsed());
+            self.measured(review, answer.as_ref().err().copied(), started.elapsed());
             answer
         };
         let outcome = tokio::time::timeout(self.timeout, measured).await.unwrap_or(Err(ReviewFailure::Timeout));

@@ -34,6 +34,7 @@ use super::{
     MetricSeries, ObjectList,
 };
 use crate::domain::{Object, ResourceRef};
+use crate::telemetry::Metrics;
 
 /// How long discovered kinds are used.
 const KINDS_FRESH_FOR: Duration = Duration::from_secs(600);
@@ -104,6 +105,13 @@ impl LiveCluster {
         })
     }
 
+    /// Counts requests from now on.
+    #[must_use]
+    pub fn reporting_to(mut self, metrics: &Metrics) -> Self {
+        self.transport.report_to(metrics.clone());
+        self
+    }
+
     /// The kinds, at most `age_max` old. One discovery at a time.
     async fn kinds(&self, age_max: Duration) -> Result<Arc<KindIndex>, ClusterError> {
         let mut known = self.kinds.lock().await;
@@ -127,7 +135,13 @@ impl LiveCluster {
         let namespace = reference.namespace.as_deref().filter(|_| kind.namespaced);
         let path = paths::object(kind, namespace, &reference.name);
         let (action, subject) = (format!("get {reference}"), reference.to_string());
-        let purpose = Purpose { action: &action, subject: &subject, accept: JSON, bytes_max: OBJECT_BYTES_MAX };
+        let purpose = Purpose {
+            operation: "get",
+            action: &action,
+            subject: &subject,
+            accept: JSON,
+            bytes_max: OBJECT_BYTES_MAX,
+        };
         let value = self.transport.json(&path, purpose).await.map_err(|failure| failure.into_error(&action))?;
         let object = as_object(value, kind).map(Arc::new);
         object.ok_or_else(|| ClusterError::Unavailable(format!("the answer to {action} is no Kubernetes object")))

@@ -230,7 +230,9 @@ impl Journal {
         });
         self.metrics.llm_error(call.provider, call.model, label(error.kind));
         if error.retries > 0 {
-            self.metrics.llm_retried(call.phase, RetryOutcome::Exhausted);
+            let outcome =
+                if error.kind.is_retryable() { RetryOutcome::Exhausted } else { RetryOutcome::NonRetryable };
+            self.metrics.llm_retried(call.phase, outcome);
         }
         let payload = Payload::LlmResponse { analysis: String::new(), tokens_used: None, tool_call_count: 0 };
         self.record(payload, Some(call.took)).await;

@@ -48,6 +48,11 @@ impl ErrorKind {
         }
     }
 
+    /// Whether another attempt could have helped.
+    pub fn is_retryable(self) -> bool {
+        self.retries_max(1) > 0
+    }
+
     pub(super) fn retries_max(self, configured: u32) -> u32 {
         match self {
             Self::RateLimit | Self::Server | Self::Timeout | Self::Network => configured,

@@ -8,6 +8,7 @@ mod audit;
 mod families;
 pub mod labels;
 mod process;
+mod runtime;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,12 +18,12 @@ use prometheus::{Encoder, TextEncoder};
 
 pub use self::audit::AuditOutbox;
 use self::families::Families;
+pub use self::families::{Family, FamilyKind};
 pub use self::labels::{
     AuditEndpoint, AuditWrite, AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason,
     EvictionReason, InjectionSign, InvestigationStatus, LlmErrorKind, LlmStatus, Phase, PhaseOutcome, RedactedIn,
     RetryOutcome, SessionOutcome, StoredStatus, TokenType, ToolStatus,
 };
-use self::process::ProcessFamilies;
 use super::Build;
 
 /// Distinct values of the `model` label; later ones are counted as `other`.
@@ -37,6 +38,7 @@ pub const LABEL_BYTES_MAX: usize = 128;
 pub const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const OTHER: &str = "other";
+const TOO_MANY_REQUESTS: u16 = 429;
 
 /// A family could not be registered: a programming mistake in the table of families, found at start.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +52,8 @@ pub struct Metrics(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     families: Families,
-    /// Locked while the process series are read and the text is written.
-    process: Mutex<ProcessFamilies>,
+    /// Held while the series of process and runtime are read and the text is written.
+    scrape: Mutex<()>,
     models: CappedLabel,
     signals: CappedLabel,
     tools: CappedLabel,
@@ -78,12 +80,11 @@ impl Metrics {
     /// Two families with one name, or an illegal name.
     pub fn build() -> Result<Self, MetricsError> {
         let families = Families::register()?;
-        let process = Mutex::new(ProcessFamilies::register(&families.registry)?);
         let Build { version, commit, rust_version } = Build::CURRENT;
         families.build_info.with_label_values(&[version, commit, rust_version]).set(1);
         Ok(Self(Arc::new(Inner {
             families,
-            process,
+            scrape: Mutex::new(()),
             models: CappedLabel::new(MODEL_LABELS_MAX),
             signals: CappedLabel::new(SIGNAL_LABELS_MAX),
             tools: CappedLabel::new(TOOL_LABELS_MAX),
@@ -92,12 +93,18 @@ impl Metrics {
 
     /// All series in the classic text format ([`TEXT_FORMAT`]). Reads `/proc`, nothing else.
     pub fn encode(&self) -> String {
-        let process = self.0.process.lock().unwrap_or_else(PoisonError::into_inner);
-        process.refresh();
+        let _scrape = self.0.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.families.process.refresh();
+        self.0.families.runtime.refresh();
         let mut text = Vec::new();
         // Writing to memory fails only for a family without series, which `gather` leaves out.
         let _ = TextEncoder::new().encode(&self.0.families.registry.gather(), &mut text);
         String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Every family, also those without a series so far.
+    pub fn described(&self) -> &[Family] {
+        &self.0.families.described
     }
 
     /// An analysis ended: once per investigation, never for a refused submission.
@@ -136,6 +143,13 @@ impl Metrics {
     pub fn llm_error(&self, provider: &str, model: &str, kind: LlmErrorKind) {
         let model = self.0.models.value(model);
         self.0.families.llm_errors.with_label_values(&[cut(provider), &model, kind.as_str()]).inc();
+    }
+
+    /// A streamed reply began this long after the question was sent.
+    pub fn llm_first_piece(&self, provider: &str, model: &str, waited: Duration) {
+        let model = self.0.models.value(model);
+        let labels = &[cut(provider), &*model];
+        self.0.families.llm_first_piece_seconds.with_label_values(labels).observe(waited.as_secs_f64());
     }
 
     /// A call that needed at least one retry ended.
@@ -197,6 +211,9 @@ impl Metrics {
             "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
             _ => OTHER,
         };
+        if status == TOO_MANY_REQUESTS {
+            self.0.families.http_rate_limited.inc();
+        }
         let labels = &[endpoint, method, &status.to_string()];
         self.0.families.http_request_seconds.with_label_values(labels).observe(duration.as_secs_f64());
     }
@@ -223,8 +240,12 @@ impl Metrics {
 
     /// Creates the series of these audit event types at zero. Called once with the event catalogue.
     pub fn declare_audit_events<'a>(&self, event_types: impl IntoIterator<Item = &'a str>) {
+        let families = &self.0.families;
         for event_type in event_types {
-            self.0.families.audit_emitted.with_label_values(&[event_type]);
+            families.audit_emitted.with_label_values(&[event_type]);
+            for endpoint in AuditEndpoint::ALL {
+                families.audit.written.with_label_values(&[event_type, endpoint.as_str()]);
+            }
         }
     }
 

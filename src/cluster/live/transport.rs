@@ -1,7 +1,7 @@
 //! GET requests to the API server: bounded in time, bytes and number; answers as the port's errors. There is no other verb.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
@@ -14,6 +14,8 @@ use tokio::time::sleep;
 
 use crate::cluster::ClusterError;
 use crate::domain::object::text;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Dependency;
 
 /// Requests that run at the same time.
 const REQUESTS_IN_FLIGHT_MAX: usize = 8;
@@ -30,6 +32,8 @@ pub(super) const JSON: &str = "application/json";
 /// What a request is for: in words for errors, and how much may come back.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Purpose<'a> {
+    /// Label of the metric: `get`, `list`, `logs` or `discover`.
+    pub(super) operation: &'static str,
     /// `list pods in namespace checkout`, after "not allowed to".
     pub(super) action: &'a str,
     /// What is missing when the answer is 404.
@@ -68,6 +72,7 @@ pub(super) struct Transport {
     client: kube::Client,
     slots: Arc<Semaphore>,
     timeout: Duration,
+    metrics: Option<Metrics>,
 }
 
 impl std::fmt::Debug for Transport {
@@ -78,7 +83,17 @@ impl std::fmt::Debug for Transport {
 
 impl Transport {
     pub(super) fn new(client: kube::Client, timeout: Duration) -> Self {
-        Self { client, slots: Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX)), timeout }
+        Self { client, slots: Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX)), timeout, metrics: None }
+    }
+
+    pub(super) fn report_to(&mut self, metrics: Metrics) {
+        self.metrics = Some(metrics);
+    }
+
+    fn measured(&self, purpose: Purpose<'_>, status: &str, began: Instant) {
+        if let Some(metrics) = &self.metrics {
+            metrics.dependency_request(Dependency::Kubernetes, purpose.operation, status, began.elapsed());
+        }
     }
 
     /// Reads a whole JSON answer.
@@ -124,9 +139,16 @@ impl Transport {
     ) -> Result<Received, (Failure, bool)> {
         let request = Request::get(path).header(ACCEPT, purpose.accept).body(Body::empty());
         let request = request.map_err(|_| (Failure::Rejected(format!("cannot ask for {path:?}")), false))?;
-        let answer = self.client.send(request).await;
-        let response = answer.map_err(|error| (unavailable(&root_cause(&error)), true))?;
+        let began = Instant::now();
+        let response = match self.client.send(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                self.measured(purpose, "error", began);
+                return Err((unavailable(&root_cause(&error)), true));
+            }
+        };
         let status = response.status();
+        self.measured(purpose, status.as_str(), began);
         if !status.is_success() {
             let retry = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
             return Err((refusal(status, &message(response).await, purpose), retry));

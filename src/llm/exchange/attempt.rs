@@ -1,7 +1,7 @@
 //! One attempt: request, reply, and the patience for each of its steps.
 
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use reqwest::Response;
@@ -30,6 +30,7 @@ impl Profile {
         let parameters = self.parameters.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let body = self.route.dialect.encode(&self.route.model, request, &parameters).to_string();
         let turn = self.pace.turn((body.len() / CHARS_PER_TOKEN) as u64).await;
+        let began = Instant::now();
         let response = self.send(body, parameters.streaming).await?;
         let status = response.status();
         if !status.is_success() {
@@ -39,7 +40,7 @@ impl Profile {
             return Err(Failure { server_delay: delay.or(failure.server_delay), ..failure });
         }
         let reply = if is_stream(&response) {
-            self.read_stream(response, listener).await?
+            self.read_stream(response, began, listener).await?
         } else {
             whole(self.route.dialect, &self.read(response).await?)?
         };
@@ -81,6 +82,7 @@ impl Profile {
     async fn read_stream(
         &self,
         mut response: Response,
+        began: Instant,
         listener: &mut Option<Listener<'_>>,
     ) -> Result<ChatReply, Failure> {
         let mut fold = self.route.dialect.fold();
@@ -88,6 +90,9 @@ impl Profile {
         let mut read = async || -> Result<(), Failure> {
             while !fold.is_done() {
                 let Some(chunk) = self.chunk(&mut response).await? else { break };
+                if length == 0 && let Some(metrics) = self.metrics.get() {
+                    metrics.llm_first_piece(self.provider(), self.model(), began.elapsed());
+                }
                 length += chunk.as_ref().len();
                 bounded(length)?;
                 fold.push(chunk.as_ref()).map_err(|error| stream_failure(&error))?;

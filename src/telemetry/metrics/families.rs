@@ -1,17 +1,20 @@
 //! Every metric family: its name, help text, labels and buckets, each written once (operations §4.2, §4.4).
 
 mod audit;
+mod registrar;
 
-use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 pub(super) use self::audit::AuditFamilies;
+pub use self::registrar::{Family, FamilyKind};
+pub(super) use self::registrar::Registrar;
 use super::MetricsError;
 use super::labels::{
     AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason, EvictionReason, InjectionSign,
-    InvestigationStatus, LlmStatus, Phase, PhaseOutcome, RedactedIn, SessionOutcome, StoredStatus, TokenType,
+    InvestigationStatus, LlmStatus, Phase, PhaseOutcome, RedactedIn, RetryOutcome, SessionOutcome, StoredStatus, TokenType,
 };
+use super::process::ProcessFamilies;
+use super::runtime::RuntimeFamilies;
 
 /// `service` label of the one family that all services of the platform share.
 const SERVICE: &str = "holmesgpt-api";
@@ -25,12 +28,15 @@ const REVIEW_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 const TOOL_SECONDS: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 /// The client libraries' default, 5 ms to 10 s.
 const DEFAULT_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const FIRST_PIECE_SECONDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 const TURNS: &[f64] = &[1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 40.0];
 
 /// Handles of all families, registered in one registry.
 #[derive(Debug)]
 pub(super) struct Families {
     pub(super) registry: Registry,
+    /// What is registered, in order, for the reference.
+    pub(super) described: Vec<Family>,
 
     pub(super) investigations: IntCounterVec,
     pub(super) investigation_seconds: Histogram,
@@ -46,6 +52,7 @@ pub(super) struct Families {
     pub(super) llm_tokens: IntCounterVec,
     pub(super) llm_call_retries: IntCounterVec,
     pub(super) llm_errors: IntCounterVec,
+    pub(super) llm_first_piece_seconds: HistogramVec,
 
     pub(super) tool_calls: IntCounterVec,
     pub(super) tool_call_seconds: HistogramVec,
@@ -64,6 +71,7 @@ pub(super) struct Families {
 
     pub(super) http_request_seconds: HistogramVec,
     pub(super) http_requests_in_flight: IntGauge,
+    pub(super) http_rate_limited: IntCounter,
     pub(super) auth_requests: IntCounterVec,
     pub(super) auth_review_seconds: HistogramVec,
     pub(super) auth_cache: IntCounterVec,
@@ -78,12 +86,14 @@ pub(super) struct Families {
     pub(super) circuit_breaker_state: IntGaugeVec,
     pub(super) build_info: IntGaugeVec,
     pub(super) shutting_down: IntGauge,
+    pub(super) process: ProcessFamilies,
+    pub(super) runtime: RuntimeFamilies,
 }
 
 impl Families {
     #[expect(clippy::too_many_lines, reason = "a table: one line or two for each family")]
     pub(super) fn register() -> Result<Self, MetricsError> {
-        let r = Registrar(Registry::new());
+        let r = Registrar::default();
         let llm = &["provider", "model"];
         let families = Self {
             investigations: r.counters("aiagent_api_investigations_total", "Analyses by outcome", &["status"])?,
@@ -150,6 +160,12 @@ impl Families {
                 "Failed attempts to call the model by kind",
                 &["provider", "model", "kind"],
             )?,
+            llm_first_piece_seconds: r.histograms(
+                "aiagent_api_llm_time_to_first_token_seconds",
+                "Time until a streamed reply begins",
+                llm,
+                FIRST_PIECE_SECONDS,
+            )?,
 
             tool_calls: r.counters(
                 "aiagent_api_tool_calls_total",
@@ -165,7 +181,7 @@ impl Families {
 
             redactions: r.counters(
                 "aiagent_api_sanitizer_redactions_total",
-                "Secrets taken out of what a model sees",
+                "Secrets taken out of tool results, prompts and log records",
                 &["where"],
             )?,
             injection_signs: r.counters(
@@ -203,6 +219,7 @@ impl Families {
                 HTTP_SECONDS,
             )?,
             http_requests_in_flight: r.gauge("aiagent_http_requests_in_flight", "Requests being answered now")?,
+            http_rate_limited: r.counter("aiagent_http_rate_limited_total", "Requests answered 429")?,
             auth_requests: r.counters(
                 "aiagent_api_auth_requests_total",
                 "Authentication of non-public requests by result",
@@ -251,7 +268,10 @@ impl Families {
                 &["version", "commit", "rust_version"],
             )?,
             shutting_down: r.gauge("aiagent_api_shutting_down", "1 while the service drains")?,
-            registry: r.0,
+            process: ProcessFamilies::register(&r)?,
+            runtime: RuntimeFamilies::register(&r)?,
+            described: r.described.into_inner(),
+            registry: r.registry,
         };
         families.create_closed_sets();
         Ok(families)
@@ -272,6 +292,9 @@ impl Families {
             self.investigation_turns.with_label_values(&[phase.as_str()]);
             for outcome in PhaseOutcome::ALL {
                 self.investigation_phases.with_label_values(&[phase.as_str(), outcome.as_str()]);
+            }
+            for outcome in RetryOutcome::ALL {
+                self.llm_call_retries.with_label_values(&[phase.as_str(), outcome.as_str()]);
             }
         }
         for place in RedactedIn::ALL {
@@ -312,49 +335,5 @@ impl Families {
 
     pub(super) fn dropped(&self, reason: DropReason) -> IntCounter {
         self.audit_dropped.with_label_values(&[SERVICE, reason.as_str()])
-    }
-}
-
-/// Creates a family and registers it in one step.
-struct Registrar(Registry);
-
-impl Registrar {
-    fn add<C: prometheus::core::Collector + Clone + 'static>(
-        &self,
-        built: Result<C, prometheus::Error>,
-    ) -> Result<C, MetricsError> {
-        let collector = built.map_err(MetricsError)?;
-        self.0.register(Box::new(collector.clone())).map_err(MetricsError)?;
-        Ok(collector)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels))
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
-        self.add(IntCounter::new(name, help))
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, MetricsError> {
-        self.add(IntGauge::new(name, help))
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, MetricsError> {
-        self.add(IntGaugeVec::new(Opts::new(name, help), labels))
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, MetricsError> {
-        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
-    }
-
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> Result<HistogramVec, MetricsError> {
-        self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
     }
 }

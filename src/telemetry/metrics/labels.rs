@@ -74,7 +74,7 @@ labels! {
     /// A sign that somebody tries to steer the model through data.
     InjectionSign { MarkedResult = "marked_result", PlantedWorkflow = "planted_workflow" }
     /// Where a secret was taken out of.
-    RedactedIn { Tool = "tool", Prompt = "prompt" }
+    RedactedIn { Tool = "tool", Prompt = "prompt", Log = "log" }
     /// What the service depends on.
     Dependency { DataStorage = "data_storage", Kubernetes = "kubernetes", Llm = "llm" }
 }
