@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info};
 
 pub use drain::Exit;
 pub use error::AppError;
@@ -25,7 +25,8 @@ pub use state_dir::location;
 
 use crate::analyser::{Analyser, GatherLimits};
 use crate::api::{
-    AppState, ConfigSummary, LlmSummary, Readiness, ServeConfig, ServerHandle, public_address, router, serve,
+    AppState, ConfigSummary, Door, LlmSummary, Readiness, ServeConfig, ServerHandle, Shown, SideDoors, public_address,
+    router, serve,
 };
 use crate::audit::{AuditTrail, SecurityAudit};
 use crate::auth::Authenticator;
@@ -42,6 +43,7 @@ use crate::investigation::{Investigator, InvestigatorParts};
 use crate::llm::Llm;
 use crate::sessions::{Sessions, SessionsParts};
 use crate::store::{Access, Store, StoreLocation};
+use crate::telemetry::logging::LoggingHandle;
 use crate::telemetry::metrics::Dependency;
 use crate::telemetry::{Build, Metrics};
 use crate::tools::alertmanager::AlertmanagerClient;
@@ -216,6 +218,7 @@ pub struct App {
     core: Core,
     readiness: Readiness,
     server: ServerHandle,
+    side_doors: SideDoors,
     /// Ends the accept loop.
     stop_serving: CancellationToken,
     /// Ends the watchers.
@@ -224,18 +227,42 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the address first, so that a taken port is told before anything else is touched, then builds everything and
-    /// serves.
+    /// Binds the address first, so that a taken port is told before anything else is touched, answers probes there, then
+    /// builds everything and serves.
     ///
     /// # Errors
     /// See [`AppError`].
     pub async fn build(config: Config, location: &StoreLocation) -> Result<Self, AppError> {
+        Self::build_logged(config, location, None).await
+    }
+
+    /// The same; an operator may change the level of the log where the configuration lets one.
+    ///
+    /// # Errors
+    /// See [`AppError`].
+    pub async fn build_logged(
+        config: Config,
+        location: &StoreLocation,
+        logging: Option<LoggingHandle>,
+    ) -> Result<Self, AppError> {
         let began = Instant::now();
         let listener = bind(config.host(), config.server.port).await?;
-        let core = Core::build(&config, location).await?;
+        let metrics = Metrics::build()?;
+        metrics.watch_this_runtime();
+        let readiness = Readiness::new(&dependencies(&config), metrics.clone());
+        let stop_serving = CancellationToken::new();
+        // Before anything else is wired: whoever asks is told that the service starts.
+        let door = Door::closed(readiness.clone(), metrics.clone());
+        let server = serve(listener, door.router(), ServeConfig::from(&config.server), stop_serving.clone())?;
+        let shown = Shown { config: &config.server, readiness: &readiness, metrics: &metrics, door: &door, logging };
+        let side_doors = SideDoors::open(shown).map_err(|(address, source)| AppError::Bind { address, source })?;
+        let stop_watching = CancellationToken::new();
+        watch::heart(&readiness, &stop_watching);
+        let core = Core::build_with(&config, location, metrics).await?;
         let state_dir = core.store.path().parent().map(Path::to_path_buf).unwrap_or_default();
-        let authenticator = Authenticator::build(&config.auth, &state_dir, core.metrics.clone()).await?;
-        let readiness = Readiness::new(&dependencies(&config), core.metrics.clone());
+        let authenticator = Authenticator::build(&config.auth, &state_dir, core.metrics.clone())
+            .await
+            .inspect_err(|failure| error!(event = "auth_init_failed", error = %failure, "nobody could be let in"))?;
         let state = AppState {
             sessions: core.sessions.clone(),
             authenticator,
@@ -251,9 +278,7 @@ impl App {
             streams: Arc::new(Semaphore::new(config.server.limits().streams_max)),
             quiet_probes: config.logging.sample_health,
         };
-        let stop_serving = CancellationToken::new();
-        let server = serve(listener, router(state), ServeConfig::from(&config.server), stop_serving.clone())?;
-        let stop_watching = CancellationToken::new();
+        door.open(router(state));
         readiness.tell_catalogue(config.catalogue.source().as_str(), Arc::clone(&core.catalogue));
         watch::spawn(&core, &readiness, &config, &stop_watching);
         readiness.started();
@@ -266,12 +291,17 @@ impl App {
             store = %core.store.path().display(),
             "serving"
         );
-        Ok(Self { core, readiness, server, stop_serving, stop_watching, shutdown: config.shutdown })
+        Ok(Self { core, readiness, server, side_doors, stop_serving, stop_watching, shutdown: config.shutdown })
     }
 
     /// Where it listens; tells the port when 0 was asked for.
     pub fn address(&self) -> std::net::SocketAddr {
         self.server.address()
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.core.metrics
     }
 }
 

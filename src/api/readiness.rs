@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
+use super::heartbeat::Heartbeat;
 use crate::catalogue::Catalogue;
 use crate::telemetry::Build;
 use crate::telemetry::metrics::{Dependency, Metrics};
@@ -60,6 +61,7 @@ enum Health {
 #[derive(Debug, Clone)]
 pub struct Readiness {
     state: Arc<Mutex<State>>,
+    heartbeat: Arc<Heartbeat>,
     metrics: Metrics,
 }
 
@@ -117,7 +119,7 @@ impl Readiness {
         let dependencies = [Dependency::DataStorage, Dependency::Kubernetes, Dependency::Llm]
             .map(|dependency| (dependency, health(dependency)));
         let state = State { started: false, draining: false, faults: Vec::new(), dependencies, catalogue: None };
-        Self { state: Arc::new(Mutex::new(state)), metrics }
+        Self { state: Arc::new(Mutex::new(state)), heartbeat: Arc::default(), metrics }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -143,6 +145,16 @@ impl Readiness {
     /// From now on the report tells how old the catalogue is. `source` is a word of the configuration.
     pub fn tell_catalogue(&self, source: &'static str, catalogue: Arc<dyn Catalogue>) {
         self.lock().catalogue = Some((source, catalogue));
+    }
+
+    /// The runtime schedules: told again and again by a task of its own.
+    pub fn tick(&self) {
+        self.heartbeat.tick();
+    }
+
+    /// Whether the runtime schedules (operations §5.3).
+    pub fn is_alive(&self) -> bool {
+        self.heartbeat.is_alive()
     }
 
     /// Every part is wired.

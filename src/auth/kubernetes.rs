@@ -155,6 +155,12 @@ impl KubernetesReviews {
 
     /// Whether any configured name grants the verb. A failed question counts only when no other name grants it.
     async fn authorize(&self, identity: &Identity, verb: &'static str) -> Result<(), Verdict> {
+        let allowed = self.any_grants(identity, verb).await;
+        tracing::debug!(event = "sar_check_completed", verb, allowed = allowed.is_ok(), "access reviewed");
+        allowed
+    }
+
+    async fn any_grants(&self, identity: &Identity, verb: &'static str) -> Result<(), Verdict> {
         let mut unanswered = false;
         for (name, verb) in self.questions(verb) {
             let question = AccessQuestion { namespace: &self.namespace, name, verb };

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 
 use super::journal::{Asked, Journal, Turn};
 use super::ledger::Ledger;
@@ -26,6 +27,7 @@ use crate::llm::{
 use crate::redaction::Redactor;
 use crate::redaction::injection::{Fence, Mode};
 use crate::telemetry::metrics::Phase;
+use crate::telemetry::spans::{self, ChatFacts};
 use crate::tools::ToolSet;
 use calls::Made;
 use fitting::Fitting;
@@ -292,11 +294,13 @@ impl<'a> Conversation<'a> {
             let asked =
                 Asked { phase: self.phase, model: self.seat().model(), newest, chars, toolsets: self.tools.toolsets() };
             journal.model_asked(asked).await;
+            let turns = self.spent.turns + 1;
+            let span = spans::chat(self.seat().provider(), self.seat().model(), turns);
             let began = Instant::now();
             let until = if is_last { self.setting.run.deadline } else { self.setting.wrap_up_at };
             let answered = tokio::select! {
                 () = self.setting.run.cancel.cancelled() => return Err(Stop::Cancelled),
-                answered = timeout_at(until, self.seat().chat(&request)) => answered,
+                answered = timeout_at(until, self.seat().chat(&request).instrument(span.clone())) => answered,
             };
             let turn = Turn {
                 provider: self.seat().provider(),
@@ -308,11 +312,13 @@ impl<'a> Conversation<'a> {
                 Ok(Ok(reply)) => {
                     self.spent.turns += 1;
                     self.gauge.learn(chars_sent, reply.usage.prompt_tokens);
-                    journal.model_answered(&turn, &reply).await;
+                    spans::chat_answered(&span, facts(&reply));
+                    journal.model_answered(&turn, &reply).instrument(span).await;
                     return Ok(Some(reply));
                 }
                 Ok(Err(error)) => {
-                    journal.model_failed(&turn, &error).await;
+                    spans::failed(&span, error.kind.as_str());
+                    journal.model_failed(&turn, &error).instrument(span).await;
                     if self.seat().fail_over(&error) {
                         continue;
                     }
@@ -324,9 +330,8 @@ impl<'a> Conversation<'a> {
                     self.gauge.distrust();
                 }
                 Err(_) => {
-                    let sentence = "the model did not answer before the investigation's time was up".to_owned();
-                    let error = LlmError { kind: ErrorKind::Timeout, sentence, retries: 0 };
-                    journal.model_failed(&turn, &error).await;
+                    spans::failed(&span, ErrorKind::Timeout.as_str());
+                    journal.model_too_late(&turn).instrument(span).await;
                     return if is_last { Err(Stop::OutOfTime) } else { Ok(None) };
                 }
             }
@@ -387,6 +392,14 @@ impl<'a> Conversation<'a> {
 
     fn push(&mut self, message: Message) {
         self.messages.push(message);
+    }
+}
+
+fn facts(reply: &ChatReply) -> ChatFacts<'_> {
+    ChatFacts {
+        input_tokens: reply.usage.prompt_tokens,
+        output_tokens: reply.usage.completion_tokens,
+        finish_reason: reply.finish.as_str(),
     }
 }
 

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 
 use super::codec::{StreamError, Unsupported, unsupported_parameter};
 use super::credentials::CredentialError;
+use crate::telemetry::metrics::LlmErrorKind;
 
 /// Why a call failed, after retries. Holds no key, no prompt and no upstream body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,16 +36,21 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     pub fn as_str(self) -> &'static str {
+        self.label().as_str()
+    }
+
+    /// Label of the error metric.
+    pub fn label(self) -> LlmErrorKind {
         match self {
-            Self::Auth => "auth",
-            Self::RateLimit => "rate_limit",
-            Self::BadRequest | Self::ContextLength => "bad_request",
-            Self::NotFound => "not_found",
-            Self::Server => "server",
-            Self::Timeout => "timeout",
-            Self::Network => "network",
-            Self::Decode => "decode",
-            Self::BreakerOpen => "breaker_open",
+            Self::Auth => LlmErrorKind::Auth,
+            Self::RateLimit => LlmErrorKind::RateLimit,
+            Self::BadRequest | Self::ContextLength => LlmErrorKind::BadRequest,
+            Self::NotFound => LlmErrorKind::NotFound,
+            Self::Server => LlmErrorKind::Server,
+            Self::Timeout => LlmErrorKind::Timeout,
+            Self::Network => LlmErrorKind::Network,
+            Self::Decode => LlmErrorKind::Decode,
+            Self::BreakerOpen => LlmErrorKind::BreakerOpen,
         }
     }
 

@@ -22,8 +22,9 @@ use super::submission::{Accepted, Attendance, Claim, Storing};
 use super::{Inner, SubmitError};
 use crate::audit::{AuditError, AuditEvent};
 use crate::domain::Incident;
-use crate::investigation::{ProgressSender, RunContext};
+use crate::investigation::{FailureCode, ProgressSender, RunContext};
 use crate::store::{FinalState, NewSession, StoreError};
+use crate::telemetry::spans;
 
 /// Attempts to store a final state before it is shown without being stored.
 const WRITES_MAX: u32 = 3;
@@ -276,6 +277,7 @@ impl Inner {
             }
             state => {
                 let error = end.error.as_deref().unwrap_or_default();
+                spans::failed(&Span::current(), FailureCode::of_line(error).as_str());
                 tracing::info!(event = "session_failed", duration_ms, state = state.as_str(), error, "session failed");
             }
         }

@@ -11,10 +11,11 @@ mod process;
 mod runtime;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus::{Encoder, TextEncoder};
+use tokio::runtime::Handle;
 
 pub use self::audit::AuditOutbox;
 use self::families::Families;
@@ -22,7 +23,7 @@ pub use self::families::{Family, FamilyKind};
 pub use self::labels::{
     AuditEndpoint, AuditWrite, AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason,
     EvictionReason, InjectionSign, InvestigationStatus, LlmErrorKind, LlmStatus, Phase, PhaseOutcome, RedactedIn,
-    RetryOutcome, SessionOutcome, StoredStatus, TokenType, ToolStatus,
+    RetryOutcome, SessionOutcome, SpanFate, StoredStatus, TokenType, ToolStatus,
 };
 use super::Build;
 
@@ -54,6 +55,8 @@ struct Inner {
     families: Families,
     /// Held while the series of process and runtime are read and the text is written.
     scrape: Mutex<()>,
+    /// The runtime that does the work, whoever scrapes.
+    runtime: OnceLock<Handle>,
     models: CappedLabel,
     signals: CappedLabel,
     tools: CappedLabel,
@@ -85,6 +88,7 @@ impl Metrics {
         Ok(Self(Arc::new(Inner {
             families,
             scrape: Mutex::new(()),
+            runtime: OnceLock::new(),
             models: CappedLabel::new(MODEL_LABELS_MAX),
             signals: CappedLabel::new(SIGNAL_LABELS_MAX),
             tools: CappedLabel::new(TOOL_LABELS_MAX),
@@ -95,7 +99,7 @@ impl Metrics {
     pub fn encode(&self) -> String {
         let _scrape = self.0.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.families.process.refresh();
-        self.0.families.runtime.refresh();
+        self.0.families.runtime.refresh(self.0.runtime.get());
         let mut text = Vec::new();
         // Writing to memory fails only for a family without series, which `gather` leaves out.
         let _ = TextEncoder::new().encode(&self.0.families.registry.gather(), &mut text);
@@ -105,6 +109,14 @@ impl Metrics {
     /// Every family, also those without a series so far.
     pub fn described(&self) -> &[Family] {
         &self.0.families.described
+    }
+
+    /// `aiagent_api_runtime_*` are about the calling runtime from now on.
+    pub fn watch_this_runtime(&self) {
+        if let Ok(runtime) = Handle::try_current() {
+            // The first one counts.
+            let _ = self.0.runtime.set(runtime);
+        }
     }
 
     /// An analysis ended: once per investigation, never for a refused submission.
@@ -164,6 +176,13 @@ impl Metrics {
         families.tool_calls.with_label_values(&[toolset, &tool, status.as_str()]).inc();
         families.tool_call_seconds.with_label_values(&[toolset, &tool]).observe(duration.as_secs_f64());
         families.investigation_tool_calls.with_label_values(&[&tool]).inc();
+    }
+
+    /// A tool that exists was asked for and not run.
+    pub fn tool_denied(&self, toolset: &str, tool: &str) {
+        let tool = self.0.tools.value(tool);
+        let labels = &[cut(toolset), &*tool, ToolStatus::Denied.as_str()];
+        self.0.families.tool_calls.with_label_values(labels).inc();
     }
 
     /// An investigation left the queue after `queued`.
@@ -283,6 +302,11 @@ impl Metrics {
     /// State of a circuit breaker: 0 closed, 1 half-open, 2 open.
     pub fn circuit_breaker(&self, name: &str, state: u8) {
         self.0.families.circuit_breaker_state.with_label_values(&[name]).set(i64::from(state));
+    }
+
+    /// Finished spans of traces were sent, or lost.
+    pub fn spans(&self, fate: SpanFate, spans: usize) {
+        self.0.families.spans.with_label_values(&[fate.as_str()]).inc_by(spans as u64);
     }
 
     /// The service began to drain.

@@ -27,4 +27,5 @@ mod service;
 mod sessions;
 mod store;
 mod stubs;
+mod telemetry;
 mod tokens;

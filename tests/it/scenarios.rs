@@ -6,6 +6,7 @@ mod command;
 mod failover;
 mod faulty;
 mod format;
+pub(crate) mod observed;
 mod outcome;
 mod trail;
 mod watched;

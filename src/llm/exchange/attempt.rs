@@ -14,6 +14,7 @@ use crate::llm::chat::{ChatReply, ChatRequest};
 use crate::llm::codec::{Dialect, StreamError};
 use crate::llm::delays::server_delay;
 use crate::llm::failure::{ErrorKind, Failure, credential_failure, network_failure, refusal, stream_failure};
+use crate::telemetry::trace::{self, TRACEPARENT};
 
 /// Largest reply read, in bytes.
 const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -57,6 +58,9 @@ impl Profile {
         }
         self.headers.put(&mut call).map_err(|error| credential_failure(&error))?;
         self.credentials.sign(&http, &mut call).await.map_err(|error| credential_failure(&error))?;
+        if let Some(traceparent) = trace::traceparent().and_then(|text| HeaderValue::try_from(text).ok()) {
+            call.headers_mut().insert(HeaderName::from_static(TRACEPARENT), traceparent);
+        }
         let sent = timeout(self.patience.first_byte, http.execute(call)).await;
         let sent =
             sent.map_err(|_| Failure::outage(ErrorKind::Timeout, "the model provider did not begin to answer"))?;
@@ -90,7 +94,9 @@ impl Profile {
         let mut read = async || -> Result<(), Failure> {
             while !fold.is_done() {
                 let Some(chunk) = self.chunk(&mut response).await? else { break };
-                if length == 0 && let Some(metrics) = self.metrics.get() {
+                if length == 0
+                    && let Some(metrics) = self.metrics.get()
+                {
                     metrics.llm_first_piece(self.provider(), self.model(), began.elapsed());
                 }
                 length += chunk.as_ref().len();

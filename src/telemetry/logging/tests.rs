@@ -1,7 +1,5 @@
 //! Records as an operator reads them.
 
-use std::sync::Mutex;
-
 use serde_json::{Value, json};
 
 use super::*;
@@ -14,7 +12,7 @@ fn lines_of(config: LoggingConfig, act: impl FnOnce(&LoggingHandle)) -> Vec<Stri
     let sink = Arc::clone(&lines);
     let write = move |line: &[u8]| sink.lock().unwrap().push(String::from_utf8(line.to_vec()).unwrap());
     let scrub: Scrub = Arc::new(|text| Cow::Owned(text.replace("hunter2", "[REDACTED]")));
-    let (subscriber, handle) = subscriber(&config, Identity::local(), write, scrub);
+    let (subscriber, handle) = subscriber(&config, Identity::local(), write, scrub, None);
     tracing::subscriber::with_default(subscriber, || act(&handle));
     lines.lock().unwrap().clone()
 }

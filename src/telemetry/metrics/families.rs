@@ -6,12 +6,13 @@ mod registrar;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 pub(super) use self::audit::AuditFamilies;
-pub use self::registrar::{Family, FamilyKind};
 pub(super) use self::registrar::Registrar;
+pub use self::registrar::{Family, FamilyKind};
 use super::MetricsError;
 use super::labels::{
     AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason, EvictionReason, InjectionSign,
-    InvestigationStatus, LlmStatus, Phase, PhaseOutcome, RedactedIn, RetryOutcome, SessionOutcome, StoredStatus, TokenType,
+    InvestigationStatus, LlmStatus, Phase, PhaseOutcome, RedactedIn, RetryOutcome, SessionOutcome, SpanFate,
+    StoredStatus, TokenType,
 };
 use super::process::ProcessFamilies;
 use super::runtime::RuntimeFamilies;
@@ -86,6 +87,7 @@ pub(super) struct Families {
     pub(super) circuit_breaker_state: IntGaugeVec,
     pub(super) build_info: IntGaugeVec,
     pub(super) shutting_down: IntGauge,
+    pub(super) spans: IntCounterVec,
     pub(super) process: ProcessFamilies,
     pub(super) runtime: RuntimeFamilies,
 }
@@ -268,6 +270,7 @@ impl Families {
                 &["version", "commit", "rust_version"],
             )?,
             shutting_down: r.gauge("aiagent_api_shutting_down", "1 while the service drains")?,
+            spans: r.counters("aiagent_api_trace_spans_total", "Finished spans of traces", &["result"])?,
             process: ProcessFamilies::register(&r)?,
             runtime: RuntimeFamilies::register(&r)?,
             described: r.described.into_inner(),
@@ -327,6 +330,9 @@ impl Families {
         }
         for reason in DropReason::ALL {
             self.audit_dropped.with_label_values(&[SERVICE, reason.as_str()]);
+        }
+        for fate in SpanFate::ALL {
+            self.spans.with_label_values(&[fate.as_str()]);
         }
         for dependency in Dependency::ALL {
             self.dependency_up.with_label_values(&[dependency.as_str()]);

@@ -21,19 +21,23 @@ impl RuntimeFamilies {
             workers: r.gauge("aiagent_api_runtime_workers", "Threads that run tasks")?,
             tasks: r.gauge("aiagent_api_runtime_tasks", "Tasks that are not finished")?,
             queue_depth: r.gauge("aiagent_api_runtime_queue_depth", "Tasks waiting for any worker")?,
-            busy_seconds: r.real_counter("aiagent_api_runtime_busy_seconds_total", "Time all workers spent in tasks")?,
+            busy_seconds: r
+                .real_counter("aiagent_api_runtime_busy_seconds_total", "Time all workers spent in tasks")?,
             parks: r.real_counter("aiagent_api_runtime_parks_total", "How often workers went to sleep")?,
         })
     }
 
-    /// Reads counters of the runtime this is called in. Callers hold a lock: counters are set in two steps.
-    pub(super) fn refresh(&self) {
-        let Ok(handle) = Handle::try_current() else { return };
-        let runtime = handle.metrics();
+    /// Reads counters of a runtime, else of the one this is called in. Callers hold a lock: counters are set in two steps.
+    pub(super) fn refresh(&self, watched: Option<&Handle>) {
+        let Some(runtime) = watched.cloned().or_else(|| Handle::try_current().ok()) else { return };
+        let runtime = runtime.metrics();
         self.workers.set(gauge_value(runtime.num_workers()));
         self.tasks.set(gauge_value(runtime.num_alive_tasks()));
         self.queue_depth.set(gauge_value(runtime.global_queue_depth()));
-        set(&self.busy_seconds, over_workers(&runtime, |worker| runtime.worker_total_busy_duration(worker).as_secs_f64()));
+        set(
+            &self.busy_seconds,
+            over_workers(&runtime, |worker| runtime.worker_total_busy_duration(worker).as_secs_f64()),
+        );
         #[expect(clippy::cast_precision_loss, reason = "a count far below 2^52")]
         set(&self.parks, over_workers(&runtime, |worker| runtime.worker_park_count(worker) as f64));
     }
