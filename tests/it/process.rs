@@ -83,6 +83,20 @@ impl Service {
         }
     }
 
+    /// Waits for the end of the process; its exit and every record it still wrote.
+    pub(crate) fn ended(mut self) -> (ExitStatus, Vec<Value>) {
+        let mut records = std::mem::take(&mut self.early);
+        loop {
+            match self.log.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    records.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a JSON record: {line}")));
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return (self.exit(), records),
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("the process does not end"),
+            }
+        }
+    }
+
     /// Resident memory, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

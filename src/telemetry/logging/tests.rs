@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::telemetry::spans::{self, SessionFacts};
 
 type Lines = Arc<Mutex<Vec<String>>>;
 
@@ -88,6 +89,29 @@ fn the_level_can_change_while_running() {
     });
     let messages: Vec<&str> = records.iter().map(|record| record["msg"].as_str().unwrap()).collect();
     assert_eq!(messages, ["seen", "seen"]);
+}
+
+#[test]
+fn no_level_takes_the_ids_away() {
+    let records = records(|handle| {
+        handle.set_level(Level::Error).unwrap();
+        let facts = SessionFacts {
+            session_id: "s-1",
+            incident_id: "i-1",
+            remediation_id: "rr-7",
+            signal_name: "OOMKilled",
+            traceparent: None,
+        };
+        let _session = spans::session(facts).entered();
+        let _phase = spans::phase("rca").entered();
+        tracing::info!(event = "unseen", "unseen");
+        tracing::error!(event = "session_failed", "failed");
+    });
+    let [record] = records.as_slice() else { panic!("{records:?}") };
+    let ids = ["session_id", "incident_id", "correlation_id", "phase"].map(|name| record[name].as_str().unwrap());
+    assert_eq!(ids, ["s-1", "i-1", "rr-7", "rca"]);
+    let names = record.as_object().unwrap().keys();
+    assert!(names.into_iter().all(|name| !name.contains('.')), "attributes of traces stay there: {record}");
 }
 
 #[test]

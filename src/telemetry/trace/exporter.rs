@@ -92,13 +92,10 @@ impl Tracer {
     }
 
     async fn run(mut self, stop: CancellationToken) {
-        loop {
+        while !stop.is_cancelled() {
             let mut batch = Vec::new();
-            tokio::select! {
-                biased;
-                () = fill(&mut self.queue, &mut batch) => {}
-                () = stop.cancelled() => break,
-            }
+            // What was taken out of the queue is in the batch also when this is given up.
+            stop.run_until_cancelled(fill(&mut self.queue, &mut batch)).await;
             self.send(&batch).await;
         }
         self.queue.close();
@@ -112,13 +109,15 @@ impl Tracer {
     }
 
     async fn send(&mut self, batch: &[Finished]) {
+        if batch.is_empty() {
+            return;
+        }
         let fate = self.sending.send(batch).await;
         self.losses.count(fate, batch.len());
     }
 }
 
-/// Waits for a first span, then until the batch is full or has waited long enough. What was taken out of the queue is in
-/// `batch` also when this is given up.
+/// Waits for a first span, then until the batch is full or has waited long enough.
 async fn fill(queue: &mut mpsc::Receiver<Finished>, batch: &mut Vec<Finished>) {
     queue.recv_many(batch, 1).await;
     let more = async {

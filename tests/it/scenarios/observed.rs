@@ -84,16 +84,16 @@ impl Observed {
     }
 
     /// Ends the service; everything it logged.
-    pub(crate) async fn end(mut self) -> Vec<Value> {
+    pub(crate) async fn end(self) -> Vec<Value> {
         self.service.terminate();
-        let (records, exit) = tokio::task::spawn_blocking(move || {
-            let mut records = std::mem::take(&mut self.service.early);
-            records.extend(self.service.records_until("shutdown_complete"));
-            (records, self.service.exit())
-        })
-        .await
-        .unwrap();
-        assert_eq!(exit.code(), Some(0));
+        let (exit, records) = self.ended().await;
+        assert_eq!(exit, Some(0));
         records
+    }
+
+    /// Waits for the end of the service: its exit code, and everything it logged.
+    pub(crate) async fn ended(self) -> (Option<i32>, Vec<Value>) {
+        let (exit, records) = tokio::task::spawn_blocking(move || self.service.ended()).await.unwrap();
+        (exit.code(), records)
     }
 }
