@@ -25,8 +25,8 @@ pub use state_dir::location;
 
 use crate::analyser::{Analyser, GatherLimits};
 use crate::api::{
-    AppState, ConfigSummary, Door, LlmSummary, Readiness, ServeConfig, ServerHandle, Shown, SideDoors, public_address,
-    router, serve,
+    AppState, ConfigSummary, Door, LlmSummary, Readiness, ServeConfig, ServerHandle, Shown, SideDoors, limited_router,
+    public_address, serve,
 };
 use crate::audit::{AuditTrail, SecurityAudit};
 use crate::auth::Authenticator;
@@ -278,7 +278,7 @@ impl App {
             streams: Arc::new(Semaphore::new(config.server.limits().streams_max)),
             quiet_probes: config.logging.sample_health,
         };
-        door.open(router(state));
+        door.open(limited_router(state, &config.server.rate_limit));
         readiness.tell_catalogue(config.catalogue.source().as_str(), Arc::clone(&core.catalogue));
         watch::spawn(&core, &readiness, &config, &stop_watching);
         readiness.started();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::incident::SeverityVocabulary;
 use super::mode::Form;
+use super::rate_limit::RateLimitConfig;
 
 /// Event streams open at once.
 const STREAMS_MAX: usize = 128;
@@ -14,7 +15,7 @@ const STREAMS_MAX: usize = 128;
 const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Where the service listens and what it lets one client take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
     /// Default `0.0.0.0`; `127.0.0.1` when callers come from a token file.
@@ -39,6 +40,8 @@ pub struct ServerConfig {
     pub admin_endpoints: bool,
     /// `GET /debug/runtime` at `health_addr`. Default false.
     pub profiling: bool,
+    /// What one client may send.
+    pub rate_limit: RateLimitConfig,
 }
 
 impl Default for ServerConfig {
@@ -55,6 +58,7 @@ impl Default for ServerConfig {
             metrics_addr: String::new(),
             admin_endpoints: false,
             profiling: false,
+            rate_limit: RateLimitConfig::default(),
         }
     }
 }
@@ -65,6 +69,7 @@ impl ServerConfig {
     /// # Errors
     /// An address that is none, or a switch without the address it acts at.
     pub fn check(&self) -> Result<(), String> {
+        self.rate_limit.check()?;
         self.health_address()?;
         self.metrics_address()?;
         let needed = [("admin_endpoints", self.admin_endpoints), ("profiling", self.profiling)];

@@ -44,6 +44,7 @@ enum Kind {
     IdempotencyConflict,
     PayloadTooLarge,
     UnsupportedMediaType,
+    RateLimited,
     Internal,
     BadGateway,
     Unavailable,
@@ -68,6 +69,7 @@ impl Kind {
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported Media Type")
             }
+            Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too Many Requests"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Internal Server Error"),
             Self::BadGateway => (StatusCode::BAD_GATEWAY, "bad-gateway", "Bad Gateway"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "service-unavailable", "Service Unavailable"),
@@ -192,6 +194,12 @@ impl Problem {
 
     pub(super) fn too_many_requests_at_once() -> Self {
         Self::new(Kind::Unavailable, "Too many requests at once").retry_after(1)
+    }
+
+    /// One client sends more than it may; `wait` until its next request counts.
+    pub(super) fn rate_limited(wait: Duration) -> Self {
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        Self::new(Kind::RateLimited, "Too many requests from this address").retry_after(seconds)
     }
 
     pub(super) fn shutting_down() -> Self {

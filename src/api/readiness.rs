@@ -72,6 +72,8 @@ struct State {
     /// Reason words of faults that stop work.
     faults: Vec<&'static str>,
     dependencies: [(Dependency, Health); 3],
+    /// The audit trail, as its faults tell.
+    audit: Health,
     /// Where workflows come from, and what knows how old they are.
     catalogue: Option<(&'static str, Arc<dyn Catalogue>)>,
 }
@@ -97,6 +99,18 @@ impl State {
         }
     }
 
+    /// What its faults say of the audit trail.
+    fn judge_audit(&mut self) {
+        let fault = self.faults.iter().find(|fault| fault.starts_with("audit_")).copied();
+        let now = Timestamp::now();
+        self.audit = match (self.audit, fault) {
+            (Health::Down { since, .. }, Some(detail)) => Health::Down { since, detail },
+            (_, Some(detail)) => Health::Down { since: now, detail },
+            (Health::Down { .. }, None) => Health::Up { since: now },
+            (known, None) => known,
+        };
+    }
+
     fn degraded(&self) -> Vec<&'static str> {
         let down = self.dependencies.iter().filter(|(_, health)| matches!(health, Health::Down { .. }));
         down.map(|(name, _)| name.as_str()).collect()
@@ -118,7 +132,8 @@ impl Readiness {
         let health = |dependency| if configured.contains(&dependency) { Health::NeverSeen } else { Health::Off };
         let dependencies = [Dependency::DataStorage, Dependency::Kubernetes, Dependency::Llm]
             .map(|dependency| (dependency, health(dependency)));
-        let state = State { started: false, draining: false, faults: Vec::new(), dependencies, catalogue: None };
+        let audit = Health::Up { since: Timestamp::now() };
+        let state = State { started: false, draining: false, faults: Vec::new(), dependencies, audit, catalogue: None };
         Self { state: Arc::new(Mutex::new(state)), heartbeat: Arc::default(), metrics }
     }
 
@@ -200,13 +215,17 @@ impl Readiness {
         self.change(|state| {
             if !state.faults.contains(&reason) {
                 state.faults.push(reason);
+                state.judge_audit();
             }
         });
     }
 
     /// The fault is gone.
     pub fn mended(&self, reason: &'static str) {
-        self.change(|state| state.faults.retain(|fault| *fault != reason));
+        self.change(|state| {
+            state.faults.retain(|fault| *fault != reason);
+            state.judge_audit();
+        });
     }
 
     pub fn phase(&self) -> Phase {
@@ -228,7 +247,8 @@ impl Readiness {
         }
         let constants = CONSTANT_CHECKS.iter().map(|name| ((*name).to_owned(), json!({ "status": "up" })));
         let real = state.dependencies.iter().map(|(name, health)| (name.as_str().to_owned(), shown(*health)));
-        let dependencies: Map<String, Value> = constants.chain(real).collect();
+        let audit = ("audit".to_owned(), shown(state.audit));
+        let dependencies: Map<String, Value> = constants.chain(real).chain([audit]).collect();
         let mut report = json!({
             "status": phase, "dependencies": dependencies, "degraded": state.degraded(), "version": version,
         });
@@ -303,6 +323,11 @@ mod tests {
         assert_eq!((readiness.phase(), readiness.reason()), (Phase::NotReady, Some("store_unavailable")));
         readiness.mended("store_unavailable");
         assert_eq!(readiness.phase(), Phase::Ready);
+        assert_eq!(status(&readiness, "audit"), "up");
+        readiness.broken("audit_delivery_overdue");
+        assert_eq!(readiness.report()["dependencies"]["audit"]["detail"], "audit_delivery_overdue");
+        readiness.mended("audit_delivery_overdue");
+        assert_eq!(status(&readiness, "audit"), "up");
         readiness.shutting_down();
         readiness.broken("audit_unavailable");
         assert_eq!(readiness.phase(), Phase::ShuttingDown);

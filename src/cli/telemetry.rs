@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Failure, environment};
 use crate::config::Config;
 use crate::redaction::Redactor;
+use crate::redaction::annotations::without_annotations;
 use crate::telemetry::Metrics;
 use crate::telemetry::logging::{self, Identity, Level, LoggingConfig, LoggingHandle, Output, Scrub};
 use crate::telemetry::metrics::RedactedIn;
@@ -81,9 +82,10 @@ fn identity() -> Identity {
 fn scrub(redactions: Arc<OnceLock<Metrics>>) -> Scrub {
     let redactor = Redactor::new(Sha256::digest(uuid::Uuid::new_v4().as_bytes()).into());
     Arc::new(move |text| {
-        let redacted = redactor.text(text);
+        let plain = without_annotations(text);
+        let redacted = redactor.text(&plain);
         if redacted.counts.is_empty() {
-            return Cow::Borrowed(text);
+            return plain;
         }
         if let Some(metrics) = redactions.get() {
             metrics.redacted(RedactedIn::Log, redacted.counts.total());

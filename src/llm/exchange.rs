@@ -246,7 +246,7 @@ impl Profile {
         match state {
             State::Open => tracing::warn!(event = "circuit_breaker_opened", provider, model, "model calls suspended"),
             State::HalfOpen => {
-                tracing::info!(event = "circuit_breaker_half_open", provider, model, "model calls tried")
+                tracing::info!(event = "circuit_breaker_half_open", provider, model, "model calls tried");
             }
             State::Closed => tracing::info!(event = "circuit_breaker_closed", provider, model, "model calls resumed"),
         }

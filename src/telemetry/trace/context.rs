@@ -72,8 +72,8 @@ impl SpanContext {
     /// Reads a `traceparent` header. A malformed one is `None`: the trace then begins here.
     pub fn parse(header: &str) -> Option<Self> {
         let bytes = header.as_bytes();
-        let is_plain = bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
-        let known = bytes.get(..HEADER_BYTES).filter(|_| is_plain)?;
+        let is_plain = |known: &&[u8]| known.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+        let known = bytes.get(..HEADER_BYTES).filter(is_plain)?;
         let mut parts = known.split(|byte| *byte == b'-');
         let [version] = digits(parts.next()?)?;
         let (trace_id, span_id) = (digits(parts.next()?)?, digits(parts.next()?)?);
@@ -143,7 +143,7 @@ mod tests {
             (format!("0-{IDS}-001"), None),
             (format!("00-{}-b7ad6b7169203331-01", "0".repeat(32)), None),
             (format!("00-0af7651916cd43dd8448eb211c80319c-{}-01", "0".repeat(16)), None),
-            (format!("00-+{}-01", &IDS[1..]), None),
+            (format!("00-{IDS}-01").replacen("00-0", "00-+", 1), None),
             (String::new(), None),
             ("é".repeat(40), None),
         ];

@@ -128,6 +128,26 @@ async fn side_doors_serve_probes_metrics_and_what_is_switched_on() {
     assert!(records.iter().any(|record| record["level"] == "debug" && record["path"] == "/livez"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_sends_too_much_is_told_to_wait() {
+    let limit = json!({"enabled": true, "requests_per_second": 0.1, "burst": 2});
+    let observed = Observed::start(&slow(0), &json!({"server": {"rate_limit": limit}}), &[]).await;
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let response = observed.caller.request(&observed.service, "/config").send().await.unwrap();
+        statuses.push(response.status().as_u16());
+        if response.status() == 429 {
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            assert!(response.headers().contains_key("retry-after"));
+        }
+    }
+    assert_eq!(statuses, [200, 200, 429]);
+    let (status, text) = observed.caller.get(&observed.service, "/metrics").await;
+    assert_eq!(status, 200, "public paths are never turned away");
+    assert!(text.contains("aiagent_http_rate_limited_total 1\n"), "{text}");
+    observed.end().await;
+}
+
 #[test]
 fn switches_need_the_address_they_act_at() {
     let check = |section: Value| serde_json::from_value::<ServerConfig>(section).unwrap().check();

@@ -48,7 +48,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("aiagent_api_runtime_queue_depth", "every_family_moves"),
     ("aiagent_api_shutting_down", "d8_d9_running_work_streams_and_events_survive_a_signal"),
     ("aiagent_authz_denied_total", "sessions_of_another_caller"),
-    ("aiagent_http_rate_limited_total", "every_family_moves"),
+    ("aiagent_http_rate_limited_total", "a_client_that_sends_too_much_is_told_to_wait"),
     ("aiagent_api_trace_spans_total", "a_dead_collector_costs_spans_and_nothing_else"),
     ("aiagent_api_audit_buffer_events", "every_family_moves"),
     ("audit_spool_bytes", "every_family_moves"),
