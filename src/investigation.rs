@@ -99,6 +99,11 @@ impl Investigator {
                 confidence = result.confidence,
                 "analysis complete"
             ),
+            Err(error) if error.code == FailureCode::Cancelled => tracing::info!(
+                event = "incident_analysis_failed",
+                error_kind = error.code.as_str(),
+                "analysis cancelled"
+            ),
             Err(error) => tracing::error!(
                 event = "incident_analysis_failed",
                 error_kind = error.code.as_str(),

@@ -22,7 +22,7 @@ pub use self::exporter::{Exporter, Tracer};
 pub use self::layer::TraceLayer;
 
 /// Target of spans that only a trace shows.
-pub const TARGET: &str = "holmesgpt_api_trace";
+pub const TARGET: &str = "outgoing";
 /// Header that carries a trace from one service to the next (W3C Trace Context).
 pub const TRACEPARENT: &str = "traceparent";
 

@@ -74,7 +74,7 @@ fn calls(file: &str, code: &str) -> Vec<Call> {
     let call = |found: regex::Captures<'_>| {
         let mut call =
             Call { level: found[1].to_owned(), events: Vec::new(), fields: Vec::new(), message: String::new() };
-        for part in arguments(&code[found.get(0).unwrap().end()..]) {
+        for part in arguments(code.get(found.get(0).unwrap().end()..).unwrap_or_default()) {
             if let Some(message) = part.strip_prefix('"') {
                 call.message = message.trim_end_matches('"').split_whitespace().collect::<Vec<_>>().join(" ");
                 continue;
