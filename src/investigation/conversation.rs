@@ -397,6 +397,7 @@ impl<'a> Conversation<'a> {
 
 fn facts(reply: &ChatReply) -> ChatFacts<'_> {
     ChatFacts {
+        model: reply.model.as_deref(),
         input_tokens: reply.usage.prompt_tokens,
         output_tokens: reply.usage.completion_tokens,
         finish_reason: reply.finish.as_str(),

@@ -103,6 +103,7 @@ pub fn chat(provider: &str, model: &str, turn: u32) -> Span {
         gen_ai.operation.name = "chat",
         gen_ai.provider.name = provider,
         gen_ai.request.model = model,
+        gen_ai.response.model = Empty,
         gen_ai.usage.input_tokens = Empty,
         gen_ai.usage.output_tokens = Empty,
         gen_ai.response.finish_reasons = Empty,
@@ -113,6 +114,8 @@ pub fn chat(provider: &str, model: &str, turn: u32) -> Span {
 /// What a model answered, without its words.
 #[derive(Debug, Clone, Copy)]
 pub struct ChatFacts<'a> {
+    /// As the provider calls who answered.
+    pub model: Option<&'a str>,
     pub input_tokens: u64,
     pub output_tokens: u64,
     pub finish_reason: &'a str,
@@ -120,6 +123,9 @@ pub struct ChatFacts<'a> {
 
 /// The model answered.
 pub fn chat_answered(span: &Span, facts: ChatFacts<'_>) {
+    if let Some(model) = facts.model {
+        span.record("gen_ai.response.model", model);
+    }
     span.record("gen_ai.usage.input_tokens", facts.input_tokens);
     span.record("gen_ai.usage.output_tokens", facts.output_tokens);
     span.record("gen_ai.response.finish_reasons", facts.finish_reason);

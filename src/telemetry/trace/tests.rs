@@ -42,6 +42,8 @@ fn nothing_is_traced_without_an_endpoint() {
     tracing::subscriber::with_default(Registry::default(), || {
         let _span = spans::request(request(Some(CALLER))).entered();
         assert_eq!(traceparent(), None);
+        let facts = OutgoingFacts { peer: "kubernetes", operation: "get", method: "GET", host: "api", path: "/" };
+        assert!(spans::outgoing(facts).is_disabled());
     });
 }
 
@@ -65,7 +67,7 @@ async fn a_trace_goes_on_where_the_caller_began_it() {
         });
         async {
             let chat = spans::chat("openai", "gpt", 1);
-            let facts = ChatFacts { input_tokens: 7, output_tokens: 5, finish_reason: "stop" };
+            let facts = ChatFacts { model: Some("gpt-1"), input_tokens: 7, output_tokens: 5, finish_reason: "stop" };
             spans::chat_answered(&chat, facts);
             drop(chat);
             let facts =
@@ -140,4 +142,23 @@ async fn a_dead_collector_costs_spans_and_nothing_else() {
     };
     assert!(count("dropped") > 2_000.0, "{}", count("dropped"));
     assert!(count("failed") > 0.0 && count("exported").abs() < 0.1, "{text}");
+}
+
+#[tokio::test]
+async fn a_collector_that_never_answers_does_not_hold_up_the_end() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (layer, tracer) = traced(&format!("http://{}", listener.local_addr().unwrap()));
+    let held = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    let exporter = tracer.start(Metrics::build().unwrap());
+    let subscriber = Registry::default().with(layer.with_filter(TraceLayer::filter()));
+    tracing::subscriber::with_default(subscriber, || drop(spans::request(request(None))));
+    let began = std::time::Instant::now();
+    exporter.shutdown(std::time::Duration::from_millis(300)).await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(4), "{:?}", began.elapsed());
+    held.abort();
 }

@@ -132,6 +132,7 @@ async fn the_tree_of_one_investigation() {
         ("gen_ai.operation.name", json!("chat")),
         ("gen_ai.provider.name", json!("openai_compatible")),
         ("gen_ai.request.model", json!("scripted")),
+        ("gen_ai.response.model", json!("scripted")),
         ("gen_ai.usage.input_tokens", json!("1000")),
         ("gen_ai.usage.output_tokens", json!("50")),
         ("gen_ai.response.finish_reasons", json!({"0": null})),
