@@ -7,9 +7,10 @@
 //! 3. edge: request id, forged identity headers dropped, panics caught; on the way back problem bodies, response headers,
 //!    metrics and the access line;
 //! 4. cross-origin rules: preflights are answered here, without a token;
-//! 5. authentication, before anything of the body is read; public paths pass;
-//! 6. concurrency bound of authenticated requests; who waits for a result gives its place back;
-//! 7. the route's handler: media type, size, JSON, fields, capacity, in this order.
+//! 5. `server.rate_limit`, where it is on; public paths pass;
+//! 6. authentication, before anything of the body is read; public paths pass;
+//! 7. concurrency bound of authenticated requests; who waits for a result gives its place back;
+//! 8. the route's handler: media type, size, JSON, fields, capacity, in this order.
 
 mod access;
 mod body;
@@ -19,18 +20,22 @@ mod cost;
 mod docs;
 mod edge;
 mod fields;
+mod heartbeat;
 pub mod incident;
 mod json;
 mod mode;
 mod openapi;
 mod operations;
+mod probes;
 mod problem;
+mod rate_limit;
 mod readiness;
 mod recovery;
 mod routes;
 mod schema;
 mod server;
 mod session;
+mod side_doors;
 mod stream;
 mod submission;
 
@@ -52,9 +57,13 @@ pub use self::fields::{FieldError, Step};
 pub use self::mode::Form;
 pub use self::openapi::document as openapi;
 pub use self::operations::{ConfigSummary, LlmSummary, public_address};
+pub use self::probes::Door;
 use self::problem::Problem;
+use self::rate_limit::RateLimit;
+pub use self::rate_limit::RateLimitConfig;
 pub use self::readiness::{Phase, Readiness};
 pub use self::server::{ServeConfig, ServerHandle, serve};
+pub use self::side_doors::{Shown, SideDoors};
 use crate::audit::SecurityAudit;
 use crate::auth::{Authenticator, SessionOwnership};
 use crate::sessions::Sessions;
@@ -95,12 +104,18 @@ impl FromRef<Arc<AppState>> for Metrics {
     }
 }
 
-/// The whole service behind its layers, ready for [`serve`].
+/// The whole service behind its layers, ready for [`serve`]; no client is limited.
 pub fn router(state: AppState) -> Router {
-    layered(routes::routes().split_for_parts().0, state)
+    limited_router(state, &RateLimitConfig::default())
 }
 
-fn layered(routes: Router<Arc<AppState>>, state: AppState) -> Router {
+/// The same with a limit for each client.
+pub fn limited_router(state: AppState, limit: &RateLimitConfig) -> Router {
+    layered(routes::routes().split_for_parts().0, state, limit)
+}
+
+fn layered(routes: Router<Arc<AppState>>, state: AppState, limit: &RateLimitConfig) -> Router {
+    let limit = RateLimit::build(limit);
     let state = Arc::new(state);
     let slots = match state.limits.concurrent_requests_max {
         0 => None,
@@ -111,6 +126,7 @@ fn layered(routes: Router<Arc<AppState>>, state: AppState) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(slots, access::limit_concurrency))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), access::authenticate))
+        .layer(middleware::from_fn_with_state(limit, rate_limit::limit_rate))
         .layer(middleware::from_fn(access::cross_origin))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), edge::edge))
         // Passes event streams over: they must not wait for a block to fill.

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info};
 
 pub use drain::Exit;
 pub use error::AppError;
@@ -29,7 +29,8 @@ pub use state_dir::location;
 
 use crate::analyser::{Analyser, GatherLimits};
 use crate::api::{
-    AppState, ConfigSummary, LlmSummary, Readiness, ServeConfig, ServerHandle, public_address, router, serve,
+    AppState, ConfigSummary, Door, LlmSummary, Readiness, ServeConfig, ServerHandle, Shown, SideDoors, limited_router,
+    public_address, serve,
 };
 use crate::audit::{AuditTrail, SecurityAudit};
 use crate::auth::Authenticator;
@@ -47,6 +48,7 @@ use crate::llm::Llm;
 use crate::recording::RecordedInvestigator;
 use crate::sessions::{Sessions, SessionsParts, Work};
 use crate::store::{Access, Store, StoreLocation};
+use crate::telemetry::logging::LoggingHandle;
 use crate::telemetry::metrics::Dependency;
 use crate::telemetry::{Build, Metrics};
 use crate::tools::alertmanager::AlertmanagerClient;
@@ -77,10 +79,13 @@ impl Core {
     /// # Errors
     /// See [`AppError`].
     pub async fn build(config: &Config, location: &StoreLocation) -> Result<Self, AppError> {
-        let metrics = Metrics::build()?;
+        Self::build_with(config, location, Metrics::build()?).await
+    }
+
+    async fn build_with(config: &Config, location: &StoreLocation, metrics: Metrics) -> Result<Self, AppError> {
         // What is on disk is read side by side.
         let (cluster, data_storage, files, store) = tokio::try_join!(
-            open_cluster(&config.cluster),
+            open_cluster(&config.cluster, &metrics),
             open_data_storage(config, &metrics),
             open_files(&config.catalogue),
             async { Ok(Store::open(location, Access::Serve).await?) },
@@ -146,7 +151,7 @@ fn read_tools(config: &Config, cluster: &Arc<dyn Cluster>) -> Result<ToolSet, Ap
 }
 
 /// The cluster the configuration names.
-async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppError> {
+async fn open_cluster(config: &ClusterConfig, metrics: &Metrics) -> Result<Arc<dyn Cluster>, AppError> {
     match (config.source, &config.bundle) {
         (ClusterSource::Bundle, Some(directory)) => {
             let directory = directory.clone();
@@ -162,7 +167,7 @@ async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppErr
             Err(AppError::Configuration("cluster.source is `bundle` but cluster.bundle names no folder".to_owned()))
         }
         (ClusterSource::Live, _) => {
-            let cluster = Arc::new(LiveCluster::build(&live(config)).await?);
+            let cluster = Arc::new(LiveCluster::build(&live(config)).await?.reporting_to(metrics));
             Ok(SharedCluster::around(cluster, config.shared_lists()))
         }
     }
@@ -247,6 +252,7 @@ pub struct App {
     core: Core,
     readiness: Readiness,
     server: ServerHandle,
+    side_doors: SideDoors,
     /// Ends the accept loop.
     stop_serving: CancellationToken,
     /// Ends the watchers.
@@ -255,18 +261,42 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the address first, so that a taken port is told before anything else is touched, then builds everything and
-    /// serves.
+    /// Binds the address first, so that a taken port is told before anything else is touched, answers probes there, then
+    /// builds everything and serves.
     ///
     /// # Errors
     /// See [`AppError`].
     pub async fn build(config: Config, location: &StoreLocation) -> Result<Self, AppError> {
+        Self::build_logged(config, location, None).await
+    }
+
+    /// The same; an operator may change the level of the log where the configuration lets one.
+    ///
+    /// # Errors
+    /// See [`AppError`].
+    pub async fn build_logged(
+        config: Config,
+        location: &StoreLocation,
+        logging: Option<LoggingHandle>,
+    ) -> Result<Self, AppError> {
         let began = Instant::now();
         let listener = bind(config.host(), config.server.port).await?;
-        let core = Core::build(&config, location).await?;
+        let metrics = Metrics::build()?;
+        metrics.watch_this_runtime();
+        let readiness = Readiness::new(&dependencies(&config), metrics.clone());
+        let stop_serving = CancellationToken::new();
+        // Before anything else is wired: whoever asks is told that the service starts.
+        let door = Door::closed(readiness.clone(), metrics.clone());
+        let server = serve(listener, door.router(), ServeConfig::from(&config.server), stop_serving.clone())?;
+        let shown = Shown { config: &config.server, readiness: &readiness, metrics: &metrics, door: &door, logging };
+        let side_doors = SideDoors::open(shown).map_err(|(address, source)| AppError::Bind { address, source })?;
+        let stop_watching = CancellationToken::new();
+        watch::heart(&readiness, &stop_watching);
+        let core = Core::build_with(&config, location, metrics).await?;
         let state_dir = core.store.path().parent().map(Path::to_path_buf).unwrap_or_default();
-        let authenticator = Authenticator::build(&config.auth, &state_dir, core.metrics.clone()).await?;
-        let readiness = Readiness::new(&dependencies(&config), core.metrics.clone());
+        let authenticator = Authenticator::build(&config.auth, &state_dir, core.metrics.clone())
+            .await
+            .inspect_err(|failure| error!(event = "auth_init_failed", error = %failure, "nobody could be let in"))?;
         let state = AppState {
             sessions: core.sessions.clone(),
             authenticator,
@@ -282,9 +312,7 @@ impl App {
             streams: Arc::new(Semaphore::new(config.server.limits().streams_max)),
             quiet_probes: config.logging.sample_health,
         };
-        let stop_serving = CancellationToken::new();
-        let server = serve(listener, router(state), ServeConfig::from(&config.server), stop_serving.clone())?;
-        let stop_watching = CancellationToken::new();
+        door.open(limited_router(state, &config.server.rate_limit));
         readiness.tell_catalogue(config.catalogue.source().as_str(), Arc::clone(&core.catalogue));
         watch::spawn(&core, &readiness, &config, &stop_watching);
         if core.llm.as_ref().is_some_and(|llm| llm.is_mock()) {
@@ -300,12 +328,17 @@ impl App {
             store = %core.store.path().display(),
             "serving"
         );
-        Ok(Self { core, readiness, server, stop_serving, stop_watching, shutdown: config.shutdown })
+        Ok(Self { core, readiness, server, side_doors, stop_serving, stop_watching, shutdown: config.shutdown })
     }
 
     /// Where it listens; tells the port when 0 was asked for.
     pub fn address(&self) -> std::net::SocketAddr {
         self.server.address()
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.core.metrics
     }
 }
 

@@ -9,19 +9,16 @@ mod investigate;
 mod replay;
 mod report;
 mod serve;
+mod telemetry;
 
-use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Parser as _;
-use sha2::{Digest as _, Sha256};
 
 use crate::app::AppError;
 use crate::config::{Config, ConfigError};
-use crate::redaction::Redactor;
-use crate::telemetry::logging::{self, Identity, Level, LoggingConfig, LoggingError, Output, Scrub};
+use crate::telemetry::logging::{LoggingConfig, LoggingError, Output};
 use arguments::{Arguments, Command};
 
 /// Runs the command line and returns the process exit code: 0 ok, 1 runtime fault, 2 usage or bad input, 3 a person must
@@ -119,25 +116,7 @@ fn configuration_file(flag: Option<PathBuf>) -> Result<PathBuf, Failure> {
 
 /// Installs the log subscriber; `LOG_LEVEL` wins over the file.
 fn install_logging(config: &Config, quietest: Option<LoggingConfig>, output: Output) -> Result<(), Failure> {
-    let mut logging = quietest.unwrap_or(config.logging);
-    if let Some(text) = environment("LOG_LEVEL") {
-        logging.level = Level::parse(&text).ok_or_else(|| {
-            Failure::configuration(anyhow::anyhow!("LOG_LEVEL {text:?} is not one of DEBUG, INFO, WARN, ERROR, TRACE"))
-        })?;
-    }
-    let identity = Identity {
-        pod: environment("POD_NAME").unwrap_or_default(),
-        namespace: environment("POD_NAMESPACE").unwrap_or_default(),
-        ..Identity::local()
-    };
-    let redactor = Redactor::new(Sha256::digest(uuid::Uuid::new_v4().as_bytes()).into());
-    let scrub: Scrub = Arc::new(move |text| {
-        let redacted = redactor.text(text);
-        if redacted.counts.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(redacted.text) }
-    });
-    logging::install(&logging, identity, output, scrub)?;
-    logging::log_panics();
-    Ok(())
+    telemetry::install_logging(quietest.unwrap_or(config.logging), output)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -26,6 +26,7 @@ use crate::redaction::injection::InjectionConfig;
 use crate::sessions::SessionsConfig;
 use crate::store::StoreConfig;
 use crate::telemetry::logging::LoggingConfig;
+use crate::telemetry::trace::TraceConfig;
 use crate::tools::ToolsetsConfig;
 
 /// Largest configuration file read, in bytes.
@@ -71,6 +72,8 @@ pub struct Config {
     /// Old name of `data_storage.url`.
     pub data_storage_url: Option<String>,
     pub tls: TlsConfig,
+    /// Where traces go.
+    pub telemetry: TraceConfig,
     /// What was taken over from old names, one sentence each.
     #[serde(skip)]
     old_words: Vec<String>,
@@ -128,6 +131,7 @@ impl Config {
         ];
         own.extend(self.llm.as_mut().map(LlmConfig::paths_mut).unwrap_or_default());
         own.extend(self.toolsets.paths_mut());
+        own.extend(self.telemetry.paths_mut());
         let section = self.data_storage.iter_mut().flat_map(DataStorageConfig::paths_mut);
         for path in own.into_iter().flatten().chain(section) {
             *path = folder.join(&*path);
@@ -139,6 +143,8 @@ impl Config {
     /// # Errors
     /// A value outside its range, or two that contradict each other.
     pub fn check(&self) -> Result<(), String> {
+        self.server.check()?;
+        self.telemetry.check()?;
         self.session.check()?;
         self.auth.check()?;
         self.compat.check()?;

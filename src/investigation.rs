@@ -27,6 +27,8 @@ mod validation;
 
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 pub use config::{EngineChoice, InvestigationConfig, PhaseConfig, PromptConfig, SelectionConfig};
 pub use conversation::{redacted_output, redacted_value};
 pub use outcome::Outcome;
@@ -43,7 +45,8 @@ use crate::enrichment::Enricher;
 use crate::llm::{ErrorKind, Llm, LlmError};
 use crate::redaction::RedactConfig;
 use crate::redaction::injection::InjectionConfig;
-use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Phase;
+use crate::telemetry::{Metrics, spans};
 use crate::tools::ToolSet;
 use conclusion::StandIn;
 use model::NoAnswer;
@@ -86,6 +89,34 @@ impl Investigator {
         incident: &Incident,
         run: &RunContext,
     ) -> Result<Investigation, InvestigationError> {
+        tracing::info!(event = "incident_analysis_started", engine = self.0.config.engine.as_str(), "analysis begins");
+        let ended = self.analysed(incident, run).await;
+        match &ended {
+            Ok(result) => tracing::info!(
+                event = "incident_analysis_completed",
+                has_workflow = result.selected_workflow.is_some(),
+                needs_human_review = result.review.is_some(),
+                warnings_count = result.warnings.len(),
+                validation_attempts = result.validation_attempts.len(),
+                confidence = result.confidence,
+                "analysis complete"
+            ),
+            Err(error) if error.code == FailureCode::Cancelled => tracing::info!(
+                event = "incident_analysis_failed",
+                error_kind = error.code.as_str(),
+                "analysis cancelled"
+            ),
+            Err(error) => tracing::error!(
+                event = "incident_analysis_failed",
+                error_kind = error.code.as_str(),
+                error = error.sentence,
+                "analysis failed"
+            ),
+        }
+        ended
+    }
+
+    async fn analysed(&self, incident: &Incident, run: &RunContext) -> Result<Investigation, InvestigationError> {
         let parts = self.0.as_ref();
         let (incident, rejected) = overrides::applied(incident);
         for label in rejected {
@@ -101,6 +132,7 @@ impl Investigator {
         let incident = incident.as_ref();
         run.progress.phase("root cause analysis");
         let analyse = parts.analyser.analyse(parts.cluster.as_ref(), incident);
+        let analyse = analyse.instrument(spans::phase(Phase::Rca.as_str()));
         let diagnosis = within(run, "rca", "the cluster was not read in time", analyse).await?;
         let llm = match parts.config.engine {
             EngineChoice::Analyser => None,
@@ -138,7 +170,7 @@ impl Investigator {
             run.progress.cause(&finding.summary);
         }
         run.progress.phase("workflow selection");
-        let select = self.select(incident, run, diagnosis);
+        let select = self.select(incident, run, diagnosis).instrument(spans::phase(Phase::WorkflowSelection.as_str()));
         let too_late = "the catalogue did not answer in time";
         let selection = match within(run, "workflow_selection", too_late, select).await {
             // What is known is told even when the time is over: beside a stand-in no workflow would be run anyway.

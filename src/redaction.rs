@@ -16,6 +16,7 @@
 //!
 //! Texts that try to give instructions are marked, not deleted: [`injection`].
 
+pub mod annotations;
 mod arguments;
 mod assignments;
 mod braces;

@@ -45,6 +45,8 @@ use crate::metering::Metering;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::SessionOutcome;
+use crate::telemetry::spans::{self, SessionFacts};
+use crate::telemetry::trace;
 use conclusion::Conclusion;
 use entry::{Ending, Stop};
 use submission::{Claim, Fingerprint};
@@ -244,14 +246,13 @@ impl Sessions {
     /// Hands a new session to a task of its own and waits until it is durable.
     async fn begin(&self, session: Admitted, forgotten: Vec<SessionId>) -> Result<Accepted, SubmitError> {
         let (id, incident) = (session.id, &session.incident);
-        let span = tracing::info_span!(
-            parent: None,
-            "session",
-            session_id = %id,
-            incident_id = incident.incident_id,
-            remediation_id = incident.remediation_id,
-            correlation_id = incident.remediation_id,
-        );
+        let span = spans::session(SessionFacts {
+            session_id: &id.to_string(),
+            incident_id: &incident.incident_id,
+            remediation_id: &incident.remediation_id,
+            signal_name: &incident.signal_name,
+            traceparent: trace::traceparent().as_deref(),
+        });
         let (reply, answer) = oneshot::channel();
         let inner = Arc::clone(&self.0);
         let owner = async move {

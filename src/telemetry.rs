@@ -1,7 +1,9 @@
-//! What the process tells about itself: log records and metrics.
+//! What the process tells about itself: log records, metrics and traces.
 
 pub mod logging;
 pub mod metrics;
+pub mod spans;
+pub mod trace;
 
 pub use metrics::Metrics;
 

@@ -90,7 +90,7 @@ pub(super) async fn authenticate(State(state): State<Arc<AppState>>, mut request
 }
 
 /// Reading a public path needs no token; the path is compared as the client wrote it, so no other spelling is public.
-fn is_public(request: &Request) -> bool {
+pub(super) fn is_public(request: &Request) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD) && routes::is_public(request.uri().path())
 }
 

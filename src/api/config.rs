@@ -1,11 +1,13 @@
 //! `server`, `http` and `compat` sections (operations §1.3.5, http-api §1.14).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::incident::SeverityVocabulary;
 use super::mode::Form;
+use super::rate_limit::RateLimitConfig;
 
 /// Event streams open at once.
 const STREAMS_MAX: usize = 128;
@@ -13,7 +15,7 @@ const STREAMS_MAX: usize = 128;
 const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Where the service listens and what it lets one client take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
     /// Default `0.0.0.0`; `127.0.0.1` when callers come from a token file.
@@ -30,6 +32,16 @@ pub struct ServerConfig {
     pub header_timeout_seconds: u64,
     /// A body that takes longer is answered 408. Default 30.
     pub body_timeout_seconds: u64,
+    /// Probes and `/config` are also served here, in plain HTTP and by a thread of their own, e.g. `:8081`. Default: not.
+    pub health_addr: String,
+    /// `/metrics` is also served here, e.g. `:9090`. Default: not.
+    pub metrics_addr: String,
+    /// `GET` and `PUT /admin/loglevel` at `health_addr`. Default false.
+    pub admin_endpoints: bool,
+    /// `GET /debug/runtime` at `health_addr`. Default false.
+    pub profiling: bool,
+    /// What one client may send.
+    pub rate_limit: RateLimitConfig,
 }
 
 impl Default for ServerConfig {
@@ -42,11 +54,39 @@ impl Default for ServerConfig {
             max_connections: 1024,
             header_timeout_seconds: 10,
             body_timeout_seconds: 30,
+            health_addr: String::new(),
+            metrics_addr: String::new(),
+            admin_endpoints: false,
+            profiling: false,
+            rate_limit: RateLimitConfig::default(),
         }
     }
 }
 
 impl ServerConfig {
+    /// What is wrong with the values taken together.
+    ///
+    /// # Errors
+    /// An address that is none, or a switch without the address it acts at.
+    pub fn check(&self) -> Result<(), String> {
+        self.rate_limit.check()?;
+        self.health_address()?;
+        self.metrics_address()?;
+        let needed = [("admin_endpoints", self.admin_endpoints), ("profiling", self.profiling)];
+        match needed.into_iter().find(|(_, is_on)| *is_on && self.health_addr.trim().is_empty()) {
+            Some((key, _)) => Err(format!("server.{key} needs server.health_addr, where it is served")),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn health_address(&self) -> Result<Option<SocketAddr>, String> {
+        extra_address("server.health_addr", &self.health_addr)
+    }
+
+    pub(super) fn metrics_address(&self) -> Result<Option<SocketAddr>, String> {
+        extra_address("server.metrics_addr", &self.metrics_addr)
+    }
+
     /// Bounds of request bodies and of concurrency.
     pub fn limits(&self) -> Limits {
         Limits {
@@ -57,6 +97,17 @@ impl ServerConfig {
             keep_alive: STREAM_KEEP_ALIVE,
         }
     }
+}
+
+/// `:8081` is every address of the machine, as in Go.
+fn extra_address(key: &str, text: &str) -> Result<Option<SocketAddr>, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+    let address = full.parse().map(Some);
+    address.map_err(|_| format!("{key} is {text:?}, it must be an address such as 127.0.0.1:8081 or :8081"))
 }
 
 /// Bounds the router enforces.

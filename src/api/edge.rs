@@ -11,12 +11,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use tracing::{Instrument, Span, debug, error, info, info_span};
+use tracing::{Instrument, Span, debug, error, info, warn};
 use uuid::Uuid;
 
 use super::problem::{JSON, Problem};
 use super::server::PeerAddress;
 use super::{AppState, routes};
+use crate::telemetry::spans::{self, RequestFacts};
+use crate::telemetry::trace::TRACEPARENT;
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over.
@@ -25,6 +27,8 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 const USER_AGENT_BYTES_MAX: usize = 200;
 /// Route label of requests that matched nothing.
 const UNMATCHED: &str = "unmatched";
+/// Answers from this status on are failures of the service.
+const FAILS_FROM: u16 = 500;
 /// Identity headers that only a proxy in front of us could set honestly, and none does.
 const FORGED_IDENTITIES: &[&str] = &["x-auth-request-user", "x-forwarded-user"];
 const FORGED_IDENTITY_PREFIXES: &[&str] = &["impersonate-", "x-remote-"];
@@ -43,7 +47,15 @@ pub(super) async fn edge(State(state): State<Arc<AppState>>, mut request: Reques
     let _in_flight = state.metrics.http_request_started();
     let facts = Facts::of(&request);
     drop_forged_identities(request.headers_mut());
-    let span = info_span!("request", request_id = facts.request_id, user = tracing::field::Empty);
+    let span = spans::request(RequestFacts {
+        request_id: &facts.request_id,
+        method: &facts.method,
+        route: &facts.route,
+        path: request.uri().path(),
+        client: &facts.source_ip,
+        user_agent: facts.user_agent.as_deref(),
+        traceparent: facts.traceparent.as_deref(),
+    });
 
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
     let response = answer.unwrap_or_else(|_| {
@@ -51,7 +63,7 @@ pub(super) async fn edge(State(state): State<Arc<AppState>>, mut request: Reques
         error!(event = "unhandled_exception_in_handler", path = facts.route, "a handler panicked");
         Problem::internal().into_response()
     });
-    let response = facts.finish(response, &state);
+    let response = span.in_scope(|| facts.finish(response, &state));
     facts.record(&response, started, &span, &state);
     response
 }
@@ -64,6 +76,8 @@ struct Facts {
     method: String,
     source_ip: String,
     user_agent: Option<String>,
+    /// The caller's place in a trace.
+    traceparent: Option<String>,
     bytes_in: Option<u64>,
 }
 
@@ -79,6 +93,7 @@ impl Facts {
             method: request.method().as_str().to_owned(),
             source_ip: source_ip(request),
             user_agent: header(USER_AGENT).map(|agent| agent.chars().take(USER_AGENT_BYTES_MAX).collect()),
+            traceparent: request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok()).map(str::to_owned),
             bytes_in: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
         }
     }
@@ -88,6 +103,7 @@ impl Facts {
         let raised = response.extensions_mut().remove::<Problem>();
         let problem = raised.or_else(|| is_foreign_error(&response).then(|| Problem::of_status(response.status())));
         if let Some(problem) = problem {
+            self.tell(response.status().as_u16());
             response = problem.render(response, &self.instance, &self.request_id, state.http.auth_error_media_type);
         }
         let headers = response.headers_mut();
@@ -101,6 +117,16 @@ impl Facts {
         response
     }
 
+    /// A record for what a caller did wrong and for what failed here; refused callers have one of their own.
+    fn tell(&self, status: u16) {
+        let Self { route: path, method, .. } = self;
+        match status {
+            400 | 422 => warn!(event = "validation_error", method, path, status, "request refused"),
+            FAILS_FROM.. => warn!(event = "http_exception", method, path, status, "request failed"),
+            _ => {}
+        }
+    }
+
     /// One access line and one observation. Nothing a stranger sent, except method and path, is logged.
     fn record(&self, response: &Response, started: Instant, span: &Span, state: &AppState) {
         let duration = started.elapsed();
@@ -112,6 +138,7 @@ impl Facts {
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let bytes_out = response.body().size_hint().exact();
         let Self { route: path, method, source_ip, bytes_in, .. } = self;
+        spans::answered(span, status, FAILS_FROM);
         let _span = span.enter();
         if state.quiet_probes && routes::is_probe(path) && status < 400 {
             debug!(event = "request_completed", method, path, status, duration_ms, source_ip, "probe answered");

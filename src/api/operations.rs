@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::AppState;
 use super::readiness::{Phase, Readiness};
@@ -64,18 +64,31 @@ pub fn public_address(text: &str) -> Option<String> {
 /// Liveness: 200 while the process schedules work.
 #[utoipa::path(get, path = "/health", tag = "Health", operation_id = "health_check_health_get",
     responses((status = 200, description = "The process is alive", body = Object)))]
-pub(super) async fn health() -> Json<Value> {
-    Json(json!({
+pub(super) async fn health(State(readiness): State<Readiness>) -> Response {
+    if !readiness.is_alive() {
+        return stuck();
+    }
+    let body = json!({
         "status": "healthy",
         "service": "holmesgpt-api",
         "endpoints": ["/api/v1/incident/analyze", "/api/v1/recovery/analyze", "/health", "/ready"],
         "features": { "incident_analysis": true, "recovery_analysis": true, "authentication": true },
-    }))
+    });
+    Json(body).into_response()
+}
+
+/// The watchdog has not been scheduled for too long.
+fn stuck() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unhealthy", "reason": "not_scheduling" })))
+        .into_response()
 }
 
 /// Liveness in the successor's form.
-pub(super) async fn alive() -> Json<Value> {
-    Json(json!({ "status": "healthy", "timestamp": format!("{:.0}", Timestamp::now()) }))
+pub(super) async fn alive(State(readiness): State<Readiness>) -> Response {
+    if !readiness.is_alive() {
+        return stuck();
+    }
+    Json(json!({ "status": "healthy", "timestamp": format!("{:.0}", Timestamp::now()) })).into_response()
 }
 
 /// Readiness with the state of every dependency.

@@ -213,6 +213,12 @@ impl Problem {
         Self::new(Kind::Unavailable, "Too many requests at once").retry_after(1)
     }
 
+    /// One client sends more than it may; `wait` until its next request counts.
+    pub(super) fn rate_limited(wait: Duration) -> Self {
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        Self::new(Kind::RateLimited, "Too many requests from this address").retry_after(seconds)
+    }
+
     pub(super) fn shutting_down() -> Self {
         Self::new(Kind::Unavailable, "Service is gracefully shutting down").retry_after(UNAVAILABLE_RETRY_SECONDS)
     }

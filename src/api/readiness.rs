@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
+use super::heartbeat::Heartbeat;
 use crate::catalogue::Catalogue;
 use crate::telemetry::Build;
 use crate::telemetry::metrics::{Dependency, Metrics};
@@ -62,6 +63,7 @@ enum Health {
 #[derive(Debug, Clone)]
 pub struct Readiness {
     state: Arc<Mutex<State>>,
+    heartbeat: Arc<Heartbeat>,
     metrics: Metrics,
 }
 
@@ -72,6 +74,8 @@ struct State {
     /// Reason words of faults that stop work.
     faults: Vec<&'static str>,
     dependencies: [(Dependency, Health); 3],
+    /// The audit trail, as its faults tell.
+    audit: Health,
     /// Where workflows come from, and what knows how old they are.
     catalogue: Option<(&'static str, Arc<dyn Catalogue>)>,
 }
@@ -97,6 +101,18 @@ impl State {
         }
     }
 
+    /// What its faults say of the audit trail.
+    fn judge_audit(&mut self) {
+        let fault = self.faults.iter().find(|fault| fault.starts_with("audit_")).copied();
+        let now = Timestamp::now();
+        self.audit = match (self.audit, fault) {
+            (Health::Down { since, .. }, Some(detail)) => Health::Down { since, detail },
+            (_, Some(detail)) => Health::Down { since: now, detail },
+            (Health::Down { .. }, None) => Health::Up { since: now },
+            (known, None) => known,
+        };
+    }
+
     fn degraded(&self) -> Vec<&'static str> {
         let down = self.dependencies.iter().filter(|(_, health)| matches!(health, Health::Down { .. }));
         down.map(|(name, _)| name.as_str()).collect()
@@ -118,8 +134,9 @@ impl Readiness {
         let health = |dependency| if configured.contains(&dependency) { Health::NeverSeen } else { Health::Off };
         let dependencies = [Dependency::DataStorage, Dependency::Kubernetes, Dependency::Llm]
             .map(|dependency| (dependency, health(dependency)));
-        let state = State { started: false, draining: false, faults: Vec::new(), dependencies, catalogue: None };
-        Self { state: Arc::new(Mutex::new(state)), metrics }
+        let audit = Health::Up { since: Timestamp::now() };
+        let state = State { started: false, draining: false, faults: Vec::new(), dependencies, audit, catalogue: None };
+        Self { state: Arc::new(Mutex::new(state)), heartbeat: Arc::default(), metrics }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -145,6 +162,16 @@ impl Readiness {
     /// From now on the report tells how old the catalogue is. `source` is a word of the configuration.
     pub fn tell_catalogue(&self, source: &'static str, catalogue: Arc<dyn Catalogue>) {
         self.lock().catalogue = Some((source, catalogue));
+    }
+
+    /// The runtime schedules: told again and again by a task of its own.
+    pub fn tick(&self) {
+        self.heartbeat.tick();
+    }
+
+    /// Whether the runtime schedules (operations §5.3).
+    pub fn is_alive(&self) -> bool {
+        self.heartbeat.is_alive()
     }
 
     /// Every part is wired.
@@ -196,13 +223,17 @@ impl Readiness {
         self.change(|state| {
             if !state.faults.contains(&reason) {
                 state.faults.push(reason);
+                state.judge_audit();
             }
         });
     }
 
     /// The fault is gone.
     pub fn mended(&self, reason: &'static str) {
-        self.change(|state| state.faults.retain(|fault| *fault != reason));
+        self.change(|state| {
+            state.faults.retain(|fault| *fault != reason);
+            state.judge_audit();
+        });
     }
 
     pub fn phase(&self) -> Phase {
@@ -224,7 +255,8 @@ impl Readiness {
         }
         let constants = CONSTANT_CHECKS.iter().map(|name| ((*name).to_owned(), json!({ "status": "up" })));
         let real = state.dependencies.iter().map(|(name, health)| (name.as_str().to_owned(), shown(*health)));
-        let dependencies: Map<String, Value> = constants.chain(real).collect();
+        let audit = ("audit".to_owned(), shown(state.audit));
+        let dependencies: Map<String, Value> = constants.chain(real).chain([audit]).collect();
         let mut report = json!({
             "status": phase, "dependencies": dependencies, "degraded": state.degraded(), "version": version,
         });
@@ -300,6 +332,11 @@ mod tests {
         assert_eq!((readiness.phase(), readiness.reason()), (Phase::NotReady, Some("store_unavailable")));
         readiness.mended("store_unavailable");
         assert_eq!(readiness.phase(), Phase::Ready);
+        assert_eq!(status(&readiness, "audit"), "up");
+        readiness.broken("audit_delivery_overdue");
+        assert_eq!(readiness.report()["dependencies"]["audit"]["detail"], "audit_delivery_overdue");
+        readiness.mended("audit_delivery_overdue");
+        assert_eq!(status(&readiness, "audit"), "up");
         readiness.shutting_down();
         readiness.broken("audit_unavailable");
         assert_eq!(readiness.phase(), Phase::ShuttingDown);

@@ -15,6 +15,10 @@ use crate::investigation::InvestigationError;
 use crate::sessions::{SessionsConfig, SessionsParts, Work};
 use crate::store::{Access, Store, StoreLocation};
 
+fn unlimited(routes: Router<Arc<AppState>>, state: AppState) -> Router {
+    layered(routes, state, &RateLimitConfig::default())
+}
+
 async fn state(folder: &std::path::Path) -> AppState {
     let metrics = Metrics::build().unwrap();
     let store = Store::open(&StoreLocation::in_directory(folder), Access::Serve).await.unwrap();
@@ -70,7 +74,7 @@ async fn answer(router: Router, request: axum::http::request::Builder) -> (Statu
 #[tokio::test]
 async fn a_panic_is_a_problem_without_internals() {
     let folder = tempfile::tempdir().unwrap();
-    let router = layered(Router::new().route("/api/v1/boom", get(panics)), state(folder.path()).await);
+    let router = unlimited(Router::new().route("/api/v1/boom", get(panics)), state(folder.path()).await);
     let request = Request::get("/api/v1/boom?q=1").header("x-request-id", "r-1");
     let (status, headers, text) = answer(router, request).await;
     assert_eq!(
@@ -91,7 +95,7 @@ async fn a_panic_is_a_problem_without_internals() {
 #[tokio::test]
 async fn handlers_see_neither_tokens_nor_forged_identities() {
     let folder = tempfile::tempdir().unwrap();
-    let router = layered(Router::new().route("/seen", get(headers)), state(folder.path()).await);
+    let router = unlimited(Router::new().route("/seen", get(headers)), state(folder.path()).await);
     let request = Request::get("/seen")
         .header("x-auth-request-user", "root")
         .header("X-Forwarded-User", "root")
@@ -107,7 +111,7 @@ async fn handlers_see_neither_tokens_nor_forged_identities() {
 async fn a_framework_error_becomes_a_problem() {
     let folder = tempfile::tempdir().unwrap();
     let teapot = get(async || (StatusCode::IM_A_TEAPOT, "short and stout"));
-    let router = layered(Router::new().route("/tea", teapot), state(folder.path()).await);
+    let router = unlimited(Router::new().route("/tea", teapot), state(folder.path()).await);
     let (status, headers, text) = answer(router, Request::get("/tea")).await;
     assert_eq!(headers["content-type"], "application/problem+json");
     assert!(!text.contains("stout"), "{text}");

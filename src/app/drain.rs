@@ -32,11 +32,10 @@ impl App {
 
     async fn drain(self, signals: &Signals) {
         let began = Instant::now();
-        let Self { core, readiness, server, stop_serving, stop_watching, shutdown } = self;
+        let Self { core, readiness, server, side_doors, stop_serving, stop_watching, shutdown } = self;
 
         // 1. Not ready: load balancers look elsewhere. 2. Serve on while they learn of it.
         readiness.shutting_down();
-        core.metrics.shutting_down();
         info!(event = "shutdown_flag_set", delay_seconds = shutdown.endpoint_delay_seconds, "not ready any more");
         signals.hurry.run_until_cancelled(sleep(Duration::from_secs(shutdown.endpoint_delay_seconds))).await;
 
@@ -52,7 +51,6 @@ impl App {
         // 5. Close the listener; requests in flight, half-sent ones too, end within the server's own deadline.
         stop_serving.cancel();
         server.closed().await;
-        stop_watching.cancel();
 
         // 6. Deliver what was recorded; what cannot be delivered now is on disk and left to the next start.
         let undelivered = signals.hurry.run_until_cancelled(core.audit.drain()).await;
@@ -64,6 +62,9 @@ impl App {
             Ok(Err(error)) => warn!(event = "store_close_failed", error = %error, "the store did not close cleanly"),
             Err(_) => warn!(event = "store_close_failed", "the store did not close in time"),
         }
+        // The heart beats to the end, so that probes stay 200 until nobody listens any more.
+        side_doors.close().await;
+        stop_watching.cancel();
         info!(
             event = "shutdown_complete",
             sessions_finished = drained.finished,

@@ -36,6 +36,21 @@ const CATALOGUE_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Failures in a row that take it down.
 const FAILURES: u32 = 2;
 
+/// Between two beats of the heart that liveness listens to.
+const HEART_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Starts the watchdog of the runtime; it ends with the token.
+pub(super) fn heart(readiness: &Readiness, stop: &CancellationToken) {
+    let (readiness, stop) = (readiness.clone(), stop.clone());
+    let beating = async move {
+        loop {
+            readiness.tick();
+            sleep(HEART_INTERVAL).await;
+        }
+    };
+    tokio::spawn(async move { stop.run_until_cancelled(beating).await });
+}
+
 /// Starts the watchers; they end with the token.
 pub(super) fn spawn(core: &Core, readiness: &Readiness, config: &Config, stop: &CancellationToken) {
     let until_stopped = |watcher: Pin<Box<dyn Future<Output = ()> + Send>>| {

@@ -262,6 +262,12 @@ impl Sender {
         let began = Instant::now();
         let delivery = timeout(self.config.http_timeout, self.datastorage.post_events(&bodies)).await;
         self.metrics.audit_request(began.elapsed());
+        tracing::debug!(
+            event = "audit_flush",
+            events = bodies.len(),
+            duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "audit events sent"
+        );
         let delivery = delivery.unwrap_or_else(|_| Delivery::Ambiguous("no answer in time".to_owned()));
         verdict(delivery, !self.config.accepted_waits().is_empty())
     }

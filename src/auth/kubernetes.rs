@@ -19,7 +19,7 @@ use self::cache::{Key, Known, ReviewCache};
 use self::review::{AccessQuestion, ApiServer, Identity, ReviewFailure};
 use super::config::AuthConfig;
 use super::{Attempt, Caller, Refusal};
-use crate::telemetry::metrics::{AuthReview, CacheResult, Metrics};
+use crate::telemetry::metrics::{AuthReview, CacheResult, Dependency, Metrics};
 
 /// Where the kubelet writes the namespace of the pod.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -155,6 +155,12 @@ impl KubernetesReviews {
 
     /// Whether any configured name grants the verb. A failed question counts only when no other name grants it.
     async fn authorize(&self, identity: &Identity, verb: &'static str) -> Result<(), Verdict> {
+        let allowed = self.any_grants(identity, verb).await;
+        tracing::debug!(event = "sar_check_completed", verb, allowed = allowed.is_ok(), "access reviewed");
+        allowed
+    }
+
+    async fn any_grants(&self, identity: &Identity, verb: &'static str) -> Result<(), Verdict> {
         let mut unanswered = false;
         for (name, verb) in self.questions(verb) {
             let question = AccessQuestion { namespace: &self.namespace, name, verb };
@@ -176,6 +182,19 @@ impl KubernetesReviews {
         plain.chain(self.resource_names.iter().filter(also_create).map(|name| (name.as_str(), "create")))
     }
 
+    fn measured(&self, review: AuthReview, failure: Option<ReviewFailure>, took: Duration) {
+        let operation = match review {
+            AuthReview::Token => "token_review",
+            AuthReview::Access => "access_review",
+        };
+        let status = match failure {
+            None => "201".to_owned(),
+            Some(ReviewFailure::Status(status)) => status.to_string(),
+            Some(ReviewFailure::Connection | ReviewFailure::Garbage | ReviewFailure::Timeout) => "error".to_owned(),
+        };
+        self.metrics.dependency_request(Dependency::Kubernetes, operation, &status, took);
+    }
+
     /// Runs one review with its place, within the time for one review, and measures it.
     async fn ask<T>(
         &self,
@@ -187,6 +206,7 @@ impl KubernetesReviews {
             let started = Instant::now();
             let answer = call.await;
             self.metrics.auth_review(review, started.elapsed());
+            self.measured(review, answer.as_ref().err().copied(), started.elapsed());
             answer
         };
         let outcome = tokio::time::timeout(self.timeout, measured).await.unwrap_or(Err(ReviewFailure::Timeout));

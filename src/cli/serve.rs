@@ -1,16 +1,23 @@
 //! `serve`: the service until a signal.
 
 use super::arguments::ServeOptions;
-use super::{Failure, configuration_file, install_logging, port_of_environment, runtime};
+use super::telemetry::{Telemetry, flush};
+use super::{Failure, configuration_file, port_of_environment, runtime};
 use crate::app::{App, Exit, Signals, location};
 use crate::auth::AuthMode;
 use crate::config::{ClusterSource, Config};
-use crate::telemetry::logging::Output;
+use crate::telemetry::Build;
 
 pub(super) fn serve(options: ServeOptions) -> Result<u8, Failure> {
     let path = configuration_file(options.config.clone())?;
     let mut config = Config::load(&path)?;
-    install_logging(&config, None, Output::Stdout)?;
+    let telemetry = Telemetry::install(&config)?;
+    tracing::info!(
+        event = "service_starting",
+        commit = Build::CURRENT.commit,
+        rust_version = Build::CURRENT.rust_version,
+        "starting"
+    );
     tracing::info!(event = "config_loaded", path = %path.display(), "configuration read");
     let state_dir = options.state_dir.clone();
     apply(&mut config, options)?;
@@ -18,8 +25,11 @@ pub(super) fn serve(options: ServeOptions) -> Result<u8, Failure> {
     let location = location(&config.store, state_dir.as_deref())?;
     let exit = runtime()?.block_on(async {
         let signals = Signals::install().map_err(Failure::fault)?;
-        let app = App::build(config, &location).await?;
-        Ok::<_, Failure>(app.run(signals).await)
+        let app = App::build_logged(config, &location, Some(telemetry.logging.clone())).await?;
+        let exporter = telemetry.start(app.metrics());
+        let exit = app.run(signals).await;
+        flush(exporter).await;
+        Ok::<_, Failure>(exit)
     })?;
     Ok(match exit {
         Exit::Drained => 0,

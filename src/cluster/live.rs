@@ -37,6 +37,7 @@ use super::{
     MetricSeries, ObjectList,
 };
 use crate::domain::{Object, ResourceRef};
+use crate::telemetry::Metrics;
 
 /// How long discovered kinds are used.
 const KINDS_FRESH_FOR: Duration = Duration::from_secs(600);
@@ -100,13 +101,21 @@ impl LiveCluster {
         access.default_retry = false;
         access.connect_timeout = Some(config.request_timeout);
         let address = access.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let host = access.cluster_url.host().unwrap_or_default().to_owned();
         let client = kube::Client::try_from(access).map_err(|cause| LiveError::Client(Box::new(cause)))?;
         Ok(Self {
-            transport: Transport::new(client, config.request_timeout, config.requests_max),
+            transport: Transport::new(client, &host, config.request_timeout, config.requests_max),
             address,
             kinds: Mutex::new(None),
             kinds_miss_interval: config.kinds_miss_interval,
         })
+    }
+
+    /// Counts requests from now on.
+    #[must_use]
+    pub fn reporting_to(mut self, metrics: &Metrics) -> Self {
+        self.transport.report_to(metrics.clone());
+        self
     }
 
     /// The kinds, at most `age_max` old. One discovery at a time.
@@ -132,7 +141,8 @@ impl LiveCluster {
         let namespace = reference.namespace.as_deref().filter(|_| kind.namespaced);
         let path = paths::object(kind, namespace, &reference.name);
         let (action, subject) = (format!("get {reference}"), reference.to_string());
-        let purpose = Purpose { action: &action, subject: &subject, accept: JSON, bytes_max: OBJECT_BYTES_MAX };
+        let purpose =
+            Purpose { operation: "get", action: &action, subject: &subject, accept: JSON, bytes_max: OBJECT_BYTES_MAX };
         let value = self.transport.json(&path, purpose).await.map_err(|failure| failure.into_error(&action))?;
         let object = as_object(value, kind).map(Arc::new);
         object.ok_or_else(|| ClusterError::Unavailable(format!("the answer to {action} is no Kubernetes object")))

@@ -33,7 +33,7 @@ fn every_mistake_is_told_with_its_place_and_a_remedy() {
         (
             "server:\n  prot: 9\n",
             "./config.yaml:2:3: unknown field `prot`, expected one of host, port, max_body_bytes, \
-             max_concurrent_requests, max_connections, header_timeout_seconds, body_timeout_seconds (did you mean `port`?)",
+             max_concurrent_requests, max_connections, header_timeout_seconds, body_timeout_seconds, health_addr, metrics_addr, admin_endpoints, profiling, rate_limit (did you mean `port`?)",
         ),
         ("server:\n  port: many\n", "./config.yaml:2:9: "),
         ("server: [\n", "./config.yaml:"),

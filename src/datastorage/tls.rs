@@ -67,6 +67,9 @@ impl HttpClient {
             identity: config.client_cert.clone().zip(config.client_key.clone()),
         };
         let contents = files.read()?;
+        if let Some(path) = &files.ca {
+            tracing::info!(event = "tls_ca_bundle_configured", path = %path.display(), "certificates for DataStorage read");
+        }
         let current = Current {
             client: client(&contents, files.system_roots, config.max_connections)?,
             fingerprint: contents.fingerprint(),

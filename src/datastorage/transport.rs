@@ -9,6 +9,7 @@ use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::config::DataStorageConfig;
@@ -17,6 +18,8 @@ use crate::retry::retry_after;
 use crate::service_account::TokenPool;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Dependency;
+use crate::telemetry::spans::{self, OutgoingFacts};
+use crate::telemetry::trace::{self, TRACEPARENT};
 
 /// Largest answer read, in bytes.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -24,6 +27,8 @@ const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 const ERROR_BYTES_MAX: usize = 256 * 1024;
 /// Most that is kept of an error body, in bytes (datastorage §2).
 pub(super) const DETAIL_BYTES_MAX: usize = 2 * 1024;
+/// Answers from this status on are failures of a call.
+const FAILS_FROM: u16 = 400;
 /// Connections that audit events may take.
 const AUDIT_CONNECTIONS_MAX: usize = 8;
 
@@ -221,14 +226,34 @@ impl Transport {
     }
 
     async fn attempt(&self, call: &Call<'_>, token: &SecretString) -> Result<Answer, CallError> {
+        let address = self.address(call);
+        let span = spans::outgoing(OutgoingFacts {
+            peer: Dependency::DataStorage.as_str(),
+            operation: call.operation,
+            method: call.method.as_str(),
+            host: address.host_str().unwrap_or_default(),
+            path: address.path(),
+        });
+        let answered = self.exchange(call, token, address).instrument(span.clone()).await;
+        match &answered {
+            Ok(answer) => spans::answered(&span, answer.status.as_u16(), FAILS_FROM),
+            Err(_) => spans::failed(&span, "no_answer"),
+        }
+        answered
+    }
+
+    async fn exchange(&self, call: &Call<'_>, token: &SecretString, address: Url) -> Result<Answer, CallError> {
         let request_id = Uuid::new_v4();
         let mut request = self
             .client
             .get()
-            .request(call.method.clone(), self.address(call))
+            .request(call.method.clone(), address)
             .header(ACCEPT, "application/json, application/problem+json")
             .header("x-request-id", request_id.to_string())
             .bearer_auth(token.expose_secret());
+        if let Some(traceparent) = trace::traceparent() {
+            request = request.header(TRACEPARENT, traceparent);
+        }
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }

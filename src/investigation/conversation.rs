@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::journal::{Asked, Journal, Turn};
 use super::ledger::Ledger;
@@ -27,6 +28,7 @@ use crate::llm::{
 use crate::redaction::Redactor;
 use crate::redaction::injection::{Fence, Mode};
 use crate::telemetry::metrics::Phase;
+use crate::telemetry::spans::{self, ChatFacts};
 use crate::tools::ToolSet;
 use calls::Made;
 pub use calls::{redacted_output, redacted_value};
@@ -261,13 +263,15 @@ impl<'a> Conversation<'a> {
             let asked =
                 Asked { phase: self.phase, model: self.seat().model(), newest, chars, toolsets: self.tools.toolsets() };
             journal.model_asked(asked).await;
+            let turns = self.spent.turns + 1;
+            let span = spans::chat(self.seat().provider(), self.seat().model(), turns);
             let began = Instant::now();
             let until = if is_last { self.setting.run.deadline } else { self.setting.wrap_up_at };
             let run = self.setting.run;
             let answered = tokio::select! {
                 biased;
                 () = run.cancel.cancelled() => return Err(Stop::Cancelled),
-                answered = run.outside.chat(self.phase.as_str(), self.seat(), &request) => Some(answered),
+                answered = run.outside.chat(self.phase.as_str(), self.seat(), &request).instrument(span.clone()) => Some(answered),
                 () = run.outside.until(until) => None,
             };
             let turn = Turn {
@@ -281,11 +285,13 @@ impl<'a> Conversation<'a> {
                 Some(Ok(reply)) => {
                     self.spent.turns += 1;
                     self.gauge.learn(chars_sent, reply.usage.prompt_tokens);
-                    journal.model_answered(&turn, &reply).await;
+                    spans::chat_answered(&span, facts(&reply));
+                    journal.model_answered(&turn, &reply).instrument(span).await;
                     return Ok(Some(reply));
                 }
                 Some(Err(error)) => {
-                    journal.model_failed(&turn, &error).await;
+                    spans::failed(&span, error.kind.as_str());
+                    journal.model_failed(&turn, &error).instrument(span).await;
                     if self.seat().fail_over(&error) {
                         continue;
                     }
@@ -297,9 +303,8 @@ impl<'a> Conversation<'a> {
                     self.gauge.distrust();
                 }
                 None => {
-                    let sentence = "the model did not answer before the investigation's time was up".to_owned();
-                    let error = LlmError { kind: ErrorKind::Timeout, sentence, retries: 0 };
-                    journal.model_failed(&turn, &error).await;
+                    spans::failed(&span, ErrorKind::Timeout.as_str());
+                    journal.model_too_late(&turn).instrument(span).await;
                     return if is_last { Err(Stop::OutOfTime) } else { Ok(None) };
                 }
             }
@@ -360,6 +365,15 @@ impl<'a> Conversation<'a> {
 
     fn push(&mut self, message: Message) {
         self.messages.push(message);
+    }
+}
+
+fn facts(reply: &ChatReply) -> ChatFacts<'_> {
+    ChatFacts {
+        model: reply.model.as_deref(),
+        input_tokens: reply.usage.prompt_tokens,
+        output_tokens: reply.usage.completion_tokens,
+        finish_reason: reply.finish.as_str(),
     }
 }
 

@@ -20,9 +20,10 @@ use crate::llm::{AssistantMessage, ChatReply, ErrorKind, LlmError};
 use crate::metering::RunMeter;
 use crate::redaction::Redactor;
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{
-    InjectionSign, LlmCall, LlmErrorKind, LlmStatus, Phase, RedactedIn, RetryOutcome, ToolStatus,
-};
+use crate::telemetry::metrics::{InjectionSign, LlmCall, LlmStatus, Phase, RedactedIn, RetryOutcome, ToolStatus};
+
+/// Beginning of every placeholder of a secret.
+const REDACTED: &str = "[REDACTED";
 
 /// The pen of one investigation.
 #[derive(Debug)]
@@ -66,6 +67,8 @@ pub(super) struct ToolCallRecord<'a> {
     pub(super) arguments: Map<String, Value>,
     pub(super) result: &'a str,
     pub(super) status: ToolStatus,
+    /// The model was shown less than the result.
+    pub(super) is_truncated: bool,
     pub(super) took: Duration,
 }
 
@@ -239,12 +242,35 @@ impl Journal {
             prompt_tokens: 0,
             completion_tokens: 0,
         });
-        self.metrics.llm_error(call.provider, call.model, label(error.kind));
+        tracing::warn!(
+            event = "llm_call",
+            provider = call.provider,
+            model = call.model,
+            error_kind = error.kind.as_str(),
+            error = error.sentence,
+            retries = error.retries,
+            duration_ms = millis(call.took),
+            "model did not answer"
+        );
         if error.retries > 0 {
-            self.metrics.llm_retried(call.phase, RetryOutcome::Exhausted);
+            let outcome = if error.kind.is_retryable() { RetryOutcome::Exhausted } else { RetryOutcome::NonRetryable };
+            self.metrics.llm_retried(call.phase, outcome);
         }
         let payload = Payload::LlmResponse { analysis: String::new(), tokens_used: None, tool_call_count: 0 };
         self.record(payload, Some(call.took)).await;
+    }
+
+    /// The investigation's time was over before the model answered: no attempt of the exchange failed, but this one did.
+    pub(super) async fn model_too_late(&self, call: &Turn<'_>) {
+        let sentence = "the model did not answer before the investigation's time was up".to_owned();
+        self.metrics.llm_error(call.provider, call.model, ErrorKind::Timeout.label());
+        self.model_failed(call, &LlmError { kind: ErrorKind::Timeout, sentence, retries: 0 }).await;
+    }
+
+    /// A tool exists and was not run: its budget is used up.
+    pub(super) fn tool_denied(&self, toolset: &str, tool: &str) {
+        self.metrics.tool_denied(toolset, tool);
+        tracing::info!(event = "tool_call", toolset, tool, outcome = ToolStatus::Denied.as_str(), "tool not run");
     }
 
     pub(super) fn tool_started(&self, tool: &str, index: u64) {
@@ -288,7 +314,12 @@ impl Journal {
 
     pub(super) async fn tool_called(&self, call: ToolCallRecord<'_>) {
         self.progress.tool_answered(call.tool, call.index, call.result);
-        self.metrics.tool_call(call.toolset, call.tool, call.status, call.took);
+        let status = match call.status {
+            ToolStatus::Success if call.is_truncated => ToolStatus::Truncated,
+            status => status,
+        };
+        self.metrics.tool_call(call.toolset, call.tool, status, call.took);
+        tell(&call, status);
         let payload = Payload::ToolCall {
             index: call.index,
             tool: call.tool.to_owned(),
@@ -330,6 +361,37 @@ pub(super) struct Turn<'a> {
     pub(super) took: Duration,
 }
 
+fn tell(call: &ToolCallRecord<'_>, status: ToolStatus) {
+    let sanitized = call.result.contains(REDACTED);
+    let (toolset, tool, outcome) = (call.toolset, call.tool, status.as_str());
+    tracing::info!(
+        event = "tool_call",
+        toolset,
+        tool,
+        outcome,
+        result_bytes = call.result.len(),
+        sanitized,
+        truncated = call.is_truncated,
+        duration_ms = millis(call.took),
+        "tool answered"
+    );
+    let arguments = serde_json::to_string(&call.arguments).unwrap_or_default();
+    tracing::debug!(event = "tool_call_data", tool, arguments, result = call.result, "what a tool was asked and said");
+    match status {
+        _ if !sanitized => {}
+        ToolStatus::Error | ToolStatus::Timeout => {
+            tracing::debug!(event = "tool_error_sanitized", tool, "secrets taken out of an error");
+        }
+        ToolStatus::Success | ToolStatus::Denied | ToolStatus::Truncated => {
+            tracing::debug!(event = "tool_result_sanitized", tool, "secrets taken out of a result");
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// What the model answered: its text, else what it submitted; nothing when it only asked for tools.
 fn answer_of(said: &AssistantMessage) -> String {
     if !said.text.trim().is_empty() {
@@ -337,18 +399,4 @@ fn answer_of(said: &AssistantMessage) -> String {
     }
     let submitted = said.tool_calls.iter().filter(|call| SubmitTool::parse(call.name.trim()).is_some());
     submitted.map(|call| call.arguments.as_str()).collect::<Vec<_>>().join("\n")
-}
-
-fn label(kind: ErrorKind) -> LlmErrorKind {
-    match kind {
-        ErrorKind::Auth => LlmErrorKind::Auth,
-        ErrorKind::RateLimit => LlmErrorKind::RateLimit,
-        ErrorKind::BadRequest | ErrorKind::ContextLength => LlmErrorKind::BadRequest,
-        ErrorKind::NotFound => LlmErrorKind::NotFound,
-        ErrorKind::Server => LlmErrorKind::Server,
-        ErrorKind::Timeout => LlmErrorKind::Timeout,
-        ErrorKind::Network => LlmErrorKind::Network,
-        ErrorKind::Decode => LlmErrorKind::Decode,
-        ErrorKind::BreakerOpen => LlmErrorKind::BreakerOpen,
-    }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tracing::Instrument as _;
 
 use super::answer::{RcaAnswer, SelectionAnswer};
 use super::conversation::{Limits, Setting, Stop};
@@ -33,6 +34,8 @@ use crate::enrichment::Enrichment;
 use crate::llm::{Llm, LlmError, ModelPhase, Seat};
 use crate::redaction::Redactor;
 use crate::redaction::injection::Fence;
+use crate::telemetry::metrics::Phase;
+use crate::telemetry::spans;
 use crate::tools::resource_context::ContextReader;
 use crate::tools::workflows::CatalogueView;
 
@@ -162,11 +165,11 @@ impl Model<'_> {
     async fn run(&self, course: &mut Course) -> Result<(), NoAnswer> {
         let progress = &self.setting.run.progress;
         progress.phase("root cause analysis");
-        self.find_cause(course).await?;
+        self.find_cause(course).instrument(spans::phase(Phase::Rca.as_str())).await?;
         self.journal.cause_found(self.cause(course)).await;
         if course.wants_workflow() {
             progress.phase("workflow selection");
-            self.choose(course).await?;
+            self.choose(course).instrument(spans::phase(Phase::WorkflowSelection.as_str())).await?;
         }
         Ok(())
     }

@@ -104,6 +104,8 @@ pub struct ChatReply {
     pub message: AssistantMessage,
     pub finish: FinishReason,
     pub usage: Usage,
+    /// As the provider calls who answered; not everybody says.
+    pub model: Option<String>,
     /// How many attempts before this one failed.
     pub retries: u32,
 }

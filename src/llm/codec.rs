@@ -87,19 +87,28 @@ impl Dialect {
     /// # Errors
     /// The member that is missing.
     pub fn decode(self, body: &Value) -> Result<ChatReply, DecodeError> {
-        match self {
+        let reply = match self {
             Self::OpenAiChat => openai_chat::decode(body),
             Self::OpenAiResponses => openai_responses::decode(body),
             Self::Anthropic(_) => anthropic::decode(body),
             Self::Gemini => gemini::decode(body),
             Self::BedrockConverse => converse::decode(body),
-        }
+        }?;
+        Ok(ChatReply { model: model_of(body), ..reply })
     }
 
     /// What reads the streamed form of a reply.
     pub fn fold(self) -> Fold {
         Fold::new(self)
     }
+}
+
+/// Who answered, by what a body or an event of a stream says; bounded.
+fn model_of(data: &Value) -> Option<String> {
+    const CHARS_MAX: usize = 128;
+    const PLACES: [&str; 4] = ["/model", "/modelVersion", "/message/model", "/response/model"];
+    let said = PLACES.iter().find_map(|place| data.pointer(place)?.as_str()).filter(|name| !name.is_empty())?;
+    Some(said.chars().take(CHARS_MAX).collect())
 }
 
 #[cfg(test)]

@@ -157,6 +157,9 @@ impl Profile {
                 Ok(reply) => return Ok(self.signed(ChatReply { retries, ..reply })),
                 Err(failure) => failure,
             };
+            if let Some(metrics) = self.metrics.get() {
+                metrics.llm_error(self.provider(), self.model(), failure.kind.label());
+            }
             if let Some(parameter) = failure.unsupported
                 && drops < DROPS_MAX
                 && self.drop_parameter(parameter)
@@ -259,9 +262,11 @@ impl Profile {
         }
         let (provider, model) = (self.provider(), self.model());
         match state {
-            State::Open => tracing::warn!(event = "llm_breaker_open", provider, model, "model calls suspended"),
-            State::HalfOpen => tracing::info!(event = "llm_breaker_half_open", provider, model, "model calls tried"),
-            State::Closed => tracing::info!(event = "llm_breaker_closed", provider, model, "model calls resumed"),
+            State::Open => tracing::warn!(event = "circuit_breaker_opened", provider, model, "model calls suspended"),
+            State::HalfOpen => {
+                tracing::info!(event = "circuit_breaker_half_open", provider, model, "model calls tried");
+            }
+            State::Closed => tracing::info!(event = "circuit_breaker_closed", provider, model, "model calls resumed"),
         }
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{StreamError, Unsupported, unsupported_parameter};
 use super::credentials::CredentialError;
+use crate::telemetry::metrics::LlmErrorKind;
 
 /// Why a call failed, after retries. Holds no key, no prompt and no upstream body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -37,17 +38,27 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     pub fn as_str(self) -> &'static str {
+        self.label().as_str()
+    }
+
+    /// Label of the error metric.
+    pub fn label(self) -> LlmErrorKind {
         match self {
-            Self::Auth => "auth",
-            Self::RateLimit => "rate_limit",
-            Self::BadRequest | Self::ContextLength => "bad_request",
-            Self::NotFound => "not_found",
-            Self::Server => "server",
-            Self::Timeout => "timeout",
-            Self::Network => "network",
-            Self::Decode => "decode",
-            Self::BreakerOpen => "breaker_open",
+            Self::Auth => LlmErrorKind::Auth,
+            Self::RateLimit => LlmErrorKind::RateLimit,
+            Self::BadRequest | Self::ContextLength => LlmErrorKind::BadRequest,
+            Self::NotFound => LlmErrorKind::NotFound,
+            Self::Server => LlmErrorKind::Server,
+            Self::Timeout => LlmErrorKind::Timeout,
+            Self::Network => LlmErrorKind::Network,
+            Self::Decode => LlmErrorKind::Decode,
+            Self::BreakerOpen => LlmErrorKind::BreakerOpen,
         }
+    }
+
+    /// Whether another attempt could have helped.
+    pub fn is_retryable(self) -> bool {
+        self.retries_max(1) > 0
     }
 
     pub(super) fn retries_max(self, configured: u32) -> u32 {

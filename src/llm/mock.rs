@@ -30,7 +30,7 @@ pub(super) fn reply(request: &ChatRequest<'_>) -> ChatReply {
     let tool_calls: Vec<ToolCall> = calls.into_iter().enumerate().map(number).collect();
     let finish = if tool_calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCalls };
     let message = AssistantMessage { text: WORDS.to_owned(), tool_calls, ..AssistantMessage::default() };
-    ChatReply { message, finish, usage: Usage::default(), retries: 0 }
+    ChatReply { message, finish, usage: Usage::default(), model: None, retries: 0 }
 }
 
 /// Tools that can be called with the object's own coordinates.

@@ -22,9 +22,10 @@ use super::submission::{Accepted, Attendance, Claim, Storing};
 use super::{Inner, SubmitError};
 use crate::audit::{AuditError, AuditEvent};
 use crate::domain::Incident;
-use crate::investigation::{ProgressSender, Reality, RunContext};
+use crate::investigation::{FailureCode, ProgressSender, Reality, RunContext};
 use crate::metering::RunMeter;
 use crate::store::{FinalState, NewSession, StoreError};
+use crate::telemetry::spans;
 
 /// Attempts to store a final state before it is shown without being stored.
 const WRITES_MAX: u32 = 3;
@@ -286,6 +287,7 @@ impl Inner {
             }
             state => {
                 let error = end.error.as_deref().unwrap_or_default();
+                spans::failed(&Span::current(), FailureCode::of_line(error).as_str());
                 tracing::info!(event = "session_failed", duration_ms, state = state.as_str(), error, "session failed");
             }
         }

@@ -10,7 +10,7 @@ mod record;
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -22,6 +22,7 @@ use tracing_subscriber::{Layer, Registry, reload};
 
 pub use self::config::{Format, Level, LoggingConfig};
 use self::record::{Fields, Line};
+use super::trace::{SpanContext, TraceLayer};
 
 /// Our own events; everything else is logged by libraries and only from [`Level::library_level`] up.
 const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
@@ -70,7 +71,10 @@ pub enum LoggingError {
 
 /// Changes the level of the installed subscriber.
 #[derive(Clone)]
-pub struct LoggingHandle(reload::Handle<Targets, Registry>);
+pub struct LoggingHandle {
+    filter: reload::Handle<Targets, Registry>,
+    level: Arc<Mutex<Level>>,
+}
 
 impl LoggingHandle {
     /// Takes effect with the next event (`logging.level` is live).
@@ -78,7 +82,15 @@ impl LoggingHandle {
     /// # Errors
     /// [`LoggingError::Gone`] when the subscriber was dropped.
     pub fn set_level(&self, level: Level) -> Result<(), LoggingError> {
-        self.0.reload(targets(level)).map_err(|_| LoggingError::Gone)
+        let mut known = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        self.filter.reload(targets(level)).map_err(|_| LoggingError::Gone)?;
+        *known = level;
+        Ok(())
+    }
+
+    /// The level in force.
+    pub fn level(&self) -> Level {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,7 +100,7 @@ impl fmt::Debug for LoggingHandle {
     }
 }
 
-/// Installs the process-wide subscriber.
+/// Installs the process-wide subscriber, without traces.
 ///
 /// # Errors
 /// [`LoggingError::AlreadyInstalled`] on the second call in one process.
@@ -98,6 +110,20 @@ pub fn install(
     output: Output,
     scrub: Scrub,
 ) -> Result<LoggingHandle, LoggingError> {
+    install_traced(config, identity, output, scrub, None)
+}
+
+/// Installs the process-wide subscriber. With a layer for traces every record tells `trace_id` and `span_id`.
+///
+/// # Errors
+/// [`LoggingError::AlreadyInstalled`] on the second call in one process.
+pub fn install_traced(
+    config: &LoggingConfig,
+    identity: Identity,
+    output: Output,
+    scrub: Scrub,
+    traces: Option<TraceLayer>,
+) -> Result<LoggingHandle, LoggingError> {
     let write = move |line: &[u8]| {
         // A closed pipe must not stop the service.
         let _ = match output {
@@ -105,7 +131,7 @@ pub fn install(
             Output::Stderr => std::io::stderr().lock().write_all(line),
         };
     };
-    let (subscriber, handle) = subscriber(config, identity, write, scrub);
+    let (subscriber, handle) = subscriber(config, identity, write, scrub, traces);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LoggingError::AlreadyInstalled)?;
     Ok(handle)
 }
@@ -126,10 +152,13 @@ fn subscriber(
     identity: Identity,
     write: impl Fn(&[u8]) + Send + Sync + 'static,
     scrub: Scrub,
+    traces: Option<TraceLayer>,
 ) -> (impl Subscriber + Send + Sync, LoggingHandle) {
-    let (filter, handle) = reload::Layer::new(targets(config.level));
+    let (filter, reloading) = reload::Layer::new(targets(config.level));
     let records = Records { format: config.format, identity, scrub, write };
-    (Registry::default().with(records.with_filter(filter)), LoggingHandle(handle))
+    let handle = LoggingHandle { filter: reloading, level: Arc::new(Mutex::new(config.level)) };
+    let traces = traces.map(|layer| layer.with_filter(TraceLayer::filter()));
+    (Registry::default().with(records.with_filter(filter)).with(traces), handle)
 }
 
 fn targets(level: Level) -> Targets {
@@ -171,10 +200,16 @@ where
         let mut fields = Fields::new(&self.scrub);
         event.record(&mut fields);
         let mut line = Line::new(jiff::Timestamp::now(), event.metadata(), &self.identity);
+        let mut place = None;
         for span in context.event_scope(event).into_iter().flatten().collect::<Vec<_>>().iter().rev() {
-            if let Some(known) = span.extensions().get::<SpanFields>() {
+            let extensions = span.extensions();
+            if let Some(known) = extensions.get::<SpanFields>() {
                 line.add(known.0.clone());
             }
+            place = extensions.get::<SpanContext>().copied().or(place);
+        }
+        if let Some(place) = place {
+            line.place(place);
         }
         line.add(fields.into_values());
         (self.write)(&line.finish(self.format));

@@ -9,22 +9,24 @@ mod cost;
 mod families;
 pub mod labels;
 mod process;
+mod runtime;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus::{Encoder, TextEncoder};
+use tokio::runtime::Handle;
 
 pub use self::audit::AuditOutbox;
 pub use self::cost::LlmCost;
 use self::families::Families;
+pub use self::families::{Family, FamilyKind};
 pub use self::labels::{
     AuditEndpoint, AuditWrite, AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason,
     EvictionReason, InjectionSign, InvestigationStatus, LlmErrorKind, LlmStatus, Phase, PhaseOutcome, RedactedIn,
-    RetryOutcome, SessionOutcome, StoredStatus, TokenType, ToolStatus,
+    RetryOutcome, SessionOutcome, SpanFate, StoredStatus, TokenType, ToolStatus,
 };
-use self::process::ProcessFamilies;
 use super::Build;
 
 /// Distinct values of the `model` label; later ones are counted as `other`.
@@ -39,6 +41,7 @@ pub const LABEL_BYTES_MAX: usize = 128;
 pub const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const OTHER: &str = "other";
+const TOO_MANY_REQUESTS: u16 = 429;
 
 /// A family could not be registered: a programming mistake in the table of families, found at start.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +55,10 @@ pub struct Metrics(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     families: Families,
-    /// Locked while the process series are read and the text is written.
-    process: Mutex<ProcessFamilies>,
+    /// Held while the series of process and runtime are read and the text is written.
+    scrape: Mutex<()>,
+    /// The runtime that does the work, whoever scrapes.
+    runtime: OnceLock<Handle>,
     models: CappedLabel,
     signals: CappedLabel,
     tools: CappedLabel,
@@ -80,12 +85,12 @@ impl Metrics {
     /// Two families with one name, or an illegal name.
     pub fn build() -> Result<Self, MetricsError> {
         let families = Families::register()?;
-        let process = Mutex::new(ProcessFamilies::register(&families.registry)?);
         let Build { version, commit, rust_version } = Build::CURRENT;
         families.build_info.with_label_values(&[version, commit, rust_version]).set(1);
         Ok(Self(Arc::new(Inner {
             families,
-            process,
+            scrape: Mutex::new(()),
+            runtime: OnceLock::new(),
             models: CappedLabel::new(MODEL_LABELS_MAX),
             signals: CappedLabel::new(SIGNAL_LABELS_MAX),
             tools: CappedLabel::new(TOOL_LABELS_MAX),
@@ -94,12 +99,26 @@ impl Metrics {
 
     /// All series in the classic text format ([`TEXT_FORMAT`]). Reads `/proc`, nothing else.
     pub fn encode(&self) -> String {
-        let process = self.0.process.lock().unwrap_or_else(PoisonError::into_inner);
-        process.refresh();
+        let _scrape = self.0.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.families.process.refresh();
+        self.0.families.runtime.refresh(self.0.runtime.get());
         let mut text = Vec::new();
         // Writing to memory fails only for a family without series, which `gather` leaves out.
         let _ = TextEncoder::new().encode(&self.0.families.registry.gather(), &mut text);
         String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Every family, also those without a series so far.
+    pub fn described(&self) -> &[Family] {
+        &self.0.families.described
+    }
+
+    /// `aiagent_api_runtime_*` are about the calling runtime from now on.
+    pub fn watch_this_runtime(&self) {
+        if let Ok(runtime) = Handle::try_current() {
+            // The first one counts.
+            let _ = self.0.runtime.set(runtime);
+        }
     }
 
     /// An analysis ended: once per investigation, never for a refused submission.
@@ -140,6 +159,13 @@ impl Metrics {
         self.0.families.llm_errors.with_label_values(&[cut(provider), &model, kind.as_str()]).inc();
     }
 
+    /// A streamed reply began this long after the question was sent.
+    pub fn llm_first_piece(&self, provider: &str, model: &str, waited: Duration) {
+        let model = self.0.models.value(model);
+        let labels = &[cut(provider), &*model];
+        self.0.families.llm_first_piece_seconds.with_label_values(labels).observe(waited.as_secs_f64());
+    }
+
     /// A call that needed at least one retry ended.
     pub fn llm_retried(&self, phase: Phase, outcome: RetryOutcome) {
         self.0.families.llm_call_retries.with_label_values(&[phase.as_str(), outcome.as_str()]).inc();
@@ -152,6 +178,13 @@ impl Metrics {
         families.tool_calls.with_label_values(&[toolset, &tool, status.as_str()]).inc();
         families.tool_call_seconds.with_label_values(&[toolset, &tool]).observe(duration.as_secs_f64());
         families.investigation_tool_calls.with_label_values(&[&tool]).inc();
+    }
+
+    /// A tool that exists was asked for and not run.
+    pub fn tool_denied(&self, toolset: &str, tool: &str) {
+        let tool = self.0.tools.value(tool);
+        let labels = &[cut(toolset), &*tool, ToolStatus::Denied.as_str()];
+        self.0.families.tool_calls.with_label_values(labels).inc();
     }
 
     /// An investigation left the queue after `queued`.
@@ -199,6 +232,9 @@ impl Metrics {
             "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
             _ => OTHER,
         };
+        if status == TOO_MANY_REQUESTS {
+            self.0.families.http_rate_limited.inc();
+        }
         let labels = &[endpoint, method, &status.to_string()];
         self.0.families.http_request_seconds.with_label_values(labels).observe(duration.as_secs_f64());
     }
@@ -225,8 +261,12 @@ impl Metrics {
 
     /// Creates the series of these audit event types at zero. Called once with the event catalogue.
     pub fn declare_audit_events<'a>(&self, event_types: impl IntoIterator<Item = &'a str>) {
+        let families = &self.0.families;
         for event_type in event_types {
-            self.0.families.audit_emitted.with_label_values(&[event_type]);
+            families.audit_emitted.with_label_values(&[event_type]);
+            for endpoint in AuditEndpoint::ALL {
+                families.audit.written.with_label_values(&[event_type, endpoint.as_str()]);
+            }
         }
     }
 
@@ -264,6 +304,11 @@ impl Metrics {
     /// State of a circuit breaker: 0 closed, 1 half-open, 2 open.
     pub fn circuit_breaker(&self, name: &str, state: u8) {
         self.0.families.circuit_breaker_state.with_label_values(&[name]).set(i64::from(state));
+    }
+
+    /// Finished spans of traces were sent, or lost.
+    pub fn spans(&self, fate: SpanFate, spans: usize) {
+        self.0.families.spans.with_label_values(&[fate.as_str()]).inc_by(spans as u64);
     }
 
     /// The service began to drain.

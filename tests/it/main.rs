@@ -29,4 +29,5 @@ mod service;
 mod sessions;
 mod store;
 mod stubs;
+mod telemetry;
 mod tokens;

@@ -34,6 +34,8 @@ fn run(arguments: &[&str]) -> (i32, String, String) {
 pub(crate) struct Service {
     child: Child,
     pub(crate) address: String,
+    /// What was logged until it listened.
+    pub(crate) early: Vec<Value>,
     log: mpsc::Receiver<String>,
 }
 
@@ -51,8 +53,9 @@ impl Service {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (sender, log) = mpsc::channel();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut service = Self { child, address: String::new(), log };
-        let started = service.wait_for("service_started");
+        let mut service = Self { child, address: String::new(), early: Vec::new(), log };
+        service.early = service.records_until("service_started");
+        let started = service.early.last().unwrap();
         service.address = started["listen"].as_str().unwrap().to_owned();
         service
     }
@@ -64,6 +67,32 @@ impl Service {
             let record: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a JSON record: {line}"));
             if record["event"] == event {
                 return record;
+            }
+        }
+    }
+
+    /// All log records up to the named event, that one last.
+    pub(crate) fn records_until(&self, event: &str) -> Vec<Value> {
+        let mut records: Vec<Value> = Vec::new();
+        loop {
+            let line = self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no record {event}: {records:#?}"));
+            records.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a JSON record: {line}")));
+            if records.last().unwrap()["event"] == event {
+                return records;
+            }
+        }
+    }
+
+    /// Waits for the end of the process; its exit and every record it still wrote.
+    pub(crate) fn ended(mut self) -> (ExitStatus, Vec<Value>) {
+        let mut records = std::mem::take(&mut self.early);
+        loop {
+            match self.log.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    records.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a JSON record: {line}")));
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return (self.exit(), records),
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("the process does not end"),
             }
         }
     }
@@ -123,6 +152,15 @@ impl Caller {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// A request that the test sends itself.
+    pub(crate) fn request(&self, service: &Service, path: &str) -> reqwest::RequestBuilder {
+        self.client.get(format!("http://{}{path}", service.address)).bearer_auth(&self.token)
+    }
+
     async fn json(&self, service: &Service, path: &str) -> (u16, Value) {
         let (status, text) = self.get(service, path).await;
         (status, serde_json::from_str(&text).unwrap())
@@ -132,7 +170,18 @@ impl Caller {
         self.post(service, std::fs::read(root().join(incident)).unwrap()).await
     }
 
-    async fn post(&self, service: &Service, body: Vec<u8>) -> String {
+    /// Submits as part of a trace.
+    pub(crate) async fn post_traced(&self, service: &Service, body: String, traceparent: &str) -> String {
+        let request = self.client.post(format!("http://{}/api/v1/incident/analyze", service.address));
+        let request = request.bearer_auth(&self.token).header("content-type", "application/json");
+        let response = request.header("traceparent", traceparent).body(body).send().await.unwrap();
+        assert_eq!(response.status(), 202);
+        assert!(response.headers().get("traceparent").is_none());
+        let accepted: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        accepted["session_id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn post(&self, service: &Service, body: Vec<u8>) -> String {
         let request = self.client.post(format!("http://{}/api/v1/incident/analyze", service.address));
         let request = request.bearer_auth(&self.token).header("content-type", "application/json").body(body);
         let response = request.send().await.unwrap();

@@ -7,6 +7,7 @@ mod costs;
 mod failover;
 mod faulty;
 mod format;
+pub(crate) mod observed;
 mod outcome;
 mod recordings;
 mod replayed;

@@ -15,6 +15,7 @@ use crate::catalogue::{
     survey,
 };
 use crate::config::CatalogueSource;
+use crate::telemetry::Metrics;
 
 /// Rows for single workflows; the rest is counted.
 const PROBLEMS_MAX: usize = 20;
@@ -62,7 +63,8 @@ async fn files(examination: &Examination, rows: &mut Rows) {
 
 async fn resources(examination: &Examination, rows: &mut Rows) {
     let config = &examination.config;
-    let cluster = match open_cluster(&config.cluster).await {
+    let opened = async { open_cluster(&config.cluster, &Metrics::build()?).await };
+    let cluster = match opened.await {
         Ok(cluster) => cluster,
         Err(error) => return rows.note("source", Finding::failed(chain(&error), SOURCE)),
     };

@@ -56,7 +56,13 @@ pub(super) async fn discover(transport: &Transport) -> Result<KindIndex, Cluster
 }
 
 async fn answer(transport: &Transport, path: &str, accept: &'static str) -> Result<Value, Failure> {
-    let purpose = Purpose { action: "discover the API", subject: path, accept, bytes_max: ANSWER_BYTES_MAX };
+    let purpose = Purpose {
+        operation: "discover",
+        action: "discover the API",
+        subject: path,
+        accept,
+        bytes_max: ANSWER_BYTES_MAX,
+    };
     transport.json(path, purpose).await
 }
 

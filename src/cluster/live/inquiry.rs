@@ -124,7 +124,7 @@ impl Inquiry {
         let response = response.map_err(|error| ClusterError::Unavailable(root_cause(&error)))?;
         let status = response.status();
         if !status.is_success() {
-            let purpose = Purpose { action, subject: "the path", accept: "", bytes_max: 0 };
+            let purpose = Purpose { operation: "review", action, subject: "the path", accept: "", bytes_max: 0 };
             return Err(refusal(status, "", purpose).into_error(action));
         }
         let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);

@@ -75,7 +75,13 @@ impl Listing<'_> {
     pub(super) async fn read(&self, transport: &Transport) -> Result<ObjectList, ClusterError> {
         let action = self.action();
         let path = paths::collection(self.kind, self.namespace);
-        let purpose = Purpose { action: &action, subject: &self.kind.plural, accept: JSON, bytes_max: PAGE_BYTES_MAX };
+        let purpose = Purpose {
+            operation: "list",
+            action: &action,
+            subject: &self.kind.plural,
+            accept: JSON,
+            bytes_max: PAGE_BYTES_MAX,
+        };
         let mut found = ObjectList::default();
         let (mut page_objects, mut position, mut scanned) = (PAGE_OBJECTS_MAX, None, 0);
         loop {

@@ -33,7 +33,8 @@ pub(super) async fn read(
             ("timestamps", Some("true".to_owned())),
         ];
         let path = paths::with_query(&format!("{pod_path}/log"), &parameters);
-        let purpose = Purpose { action: &action, subject: &subject, accept: ANY, bytes_max: READ_BYTES_MAX };
+        let purpose =
+            Purpose { operation: "logs", action: &action, subject: &subject, accept: ANY, bytes_max: READ_BYTES_MAX };
         match transport.read(&path, purpose, LOG_BYTES_MAX).await {
             Ok(tail) => return Ok(parsed(&tail, container, lines_max as usize, query)),
             Err(Failure::TooLarge) if lines_max >= FEWER_LINES => lines_max /= FEWER_LINES,

@@ -1,7 +1,7 @@
 //! GET requests to the API server: bounded in time, bytes and number; answers as the port's errors. There is no other verb.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
@@ -11,12 +11,19 @@ use kube::client::Body;
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::sleep;
+use tracing::{Instrument as _, Span};
 
 use crate::cluster::ClusterError;
 use crate::domain::object::text;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Dependency;
+use crate::telemetry::spans::{self, OutgoingFacts};
+use crate::telemetry::trace::{self, TRACEPARENT};
 
 /// Pause before the only second try, after answers that another moment may cure.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// Answers from this status on are failures of a request.
+const FAILS_FROM: u16 = 400;
 /// Bytes of an error's body that are read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// Characters of the API server's own words that are repeated.
@@ -28,6 +35,8 @@ pub(super) const JSON: &str = "application/json";
 /// What a request is for: in words for errors, and how much may come back.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Purpose<'a> {
+    /// Label of the metric: `get`, `list`, `logs` or `discover`.
+    pub(super) operation: &'static str,
     /// `list pods in namespace checkout`, after "not allowed to".
     pub(super) action: &'a str,
     /// What is missing when the answer is 404.
@@ -64,8 +73,11 @@ impl Failure {
 #[derive(Clone)]
 pub(super) struct Transport {
     client: kube::Client,
+    /// Of the API server, for traces.
+    host: String,
     slots: Arc<Semaphore>,
     timeout: Duration,
+    metrics: Option<Metrics>,
 }
 
 impl std::fmt::Debug for Transport {
@@ -76,8 +88,19 @@ impl std::fmt::Debug for Transport {
 
 impl Transport {
     /// At most `requests_max` run at the same time.
-    pub(super) fn new(client: kube::Client, timeout: Duration, requests_max: usize) -> Self {
-        Self { client, slots: Arc::new(Semaphore::new(requests_max)), timeout }
+    pub(super) fn new(client: kube::Client, host: &str, timeout: Duration, requests_max: usize) -> Self {
+        let host = host.to_owned();
+        Self { client, host, slots: Arc::new(Semaphore::new(requests_max)), timeout, metrics: None }
+    }
+
+    pub(super) fn report_to(&mut self, metrics: Metrics) {
+        self.metrics = Some(metrics);
+    }
+
+    fn measured(&self, purpose: Purpose<'_>, status: &str, began: Instant) {
+        if let Some(metrics) = &self.metrics {
+            metrics.dependency_request(Dependency::Kubernetes, purpose.operation, status, began.elapsed());
+        }
     }
 
     /// Reads a whole JSON answer.
@@ -114,18 +137,48 @@ impl Transport {
         self.slots.acquire().await.map_err(|_| unavailable("the client is closed"))
     }
 
-    /// One try; an error tells whether another is worth it.
+    /// One try as part of the caller's trace.
     async fn read_once(
         &self,
         path: &str,
         purpose: Purpose<'_>,
         tail_bytes_max: usize,
     ) -> Result<Received, (Failure, bool)> {
-        let request = Request::get(path).header(ACCEPT, purpose.accept).body(Body::empty());
+        let span = spans::outgoing(OutgoingFacts {
+            peer: Dependency::Kubernetes.as_str(),
+            operation: purpose.operation,
+            method: "GET",
+            host: &self.host,
+            path: path.split('?').next().unwrap_or_default(),
+        });
+        self.exchange(path, purpose, tail_bytes_max).instrument(span).await
+    }
+
+    /// One try; an error tells whether another is worth it.
+    async fn exchange(
+        &self,
+        path: &str,
+        purpose: Purpose<'_>,
+        tail_bytes_max: usize,
+    ) -> Result<Received, (Failure, bool)> {
+        let mut request = Request::get(path).header(ACCEPT, purpose.accept);
+        if let Some(traceparent) = trace::traceparent() {
+            request = request.header(TRACEPARENT, traceparent);
+        }
+        let request = request.body(Body::empty());
         let request = request.map_err(|_| (Failure::Rejected(format!("cannot ask for {path:?}")), false))?;
-        let answer = self.client.send(request).await;
-        let response = answer.map_err(|error| (unavailable(&root_cause(&error)), true))?;
+        let began = Instant::now();
+        let response = match self.client.send(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                self.measured(purpose, "error", began);
+                spans::failed(&Span::current(), "no_answer");
+                return Err((unavailable(&root_cause(&error)), true));
+            }
+        };
         let status = response.status();
+        self.measured(purpose, status.as_str(), began);
+        spans::answered(&Span::current(), status.as_u16(), FAILS_FROM);
         if !status.is_success() {
             let retry = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
             return Err((refusal(status, &message(response).await, purpose), retry));

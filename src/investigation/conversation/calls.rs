@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use super::fitting::ResultMark;
 use super::{Conversation, Setting, Stop};
@@ -16,7 +17,7 @@ use crate::investigation::journal::ToolCallRecord;
 use crate::llm::{Message, ToolCall};
 use crate::redaction::Redactor;
 use crate::redaction::injection::{self, Mode};
-use crate::telemetry::metrics;
+use crate::telemetry::{metrics, spans};
 use crate::tools::arguments::{self, Checked};
 use crate::tools::{Content, Invocation, Tool, ToolOutput, ToolStatus, reduce};
 
@@ -59,6 +60,8 @@ struct Run {
     key: String,
     index: u64,
     result_id: String,
+    /// The model's own id.
+    call_id: String,
 }
 
 /// A call that was run.
@@ -82,7 +85,11 @@ impl Conversation<'_> {
         let running = plans.into_iter().map(|plan| async move {
             match plan {
                 Plan::Answer(status, text) => Err((status, text)),
-                Plan::Run(run) => Ok(run.finish(setting, limits.call_timeout, limits.result_chars_max).await),
+                Plan::Run(run) => {
+                    let span = spans::tool(&run.tool.definition().name, &run.call_id);
+                    let finish = run.finish(setting, limits.call_timeout, limits.result_chars_max);
+                    Ok(finish.instrument(span).await)
+                }
             }
         });
         let running =
@@ -132,12 +139,14 @@ impl Conversation<'_> {
         let own_name = tool.definition().name.clone();
         if tool.is_counted() {
             if self.spent.tool_calls >= self.limits.tool_calls_max {
+                self.setting.journal.tool_denied(tool.toolset(), &own_name);
                 return refuse(
                     "the tool budget of this step is used up: submit your answer with what you know".to_owned(),
                 );
             }
             let used = self.per_tool.entry(own_name.clone()).or_default();
             if *used >= self.limits.calls_per_tool_max {
+                self.setting.journal.tool_denied(tool.toolset(), &own_name);
                 return refuse(format!("{own_name} was called {used} times, its limit: use another tool or submit"));
             }
             *used += 1;
@@ -171,7 +180,8 @@ impl Conversation<'_> {
         let index = self.setting.journal.next_tool_call(self.phase);
         let shown = self.setting.redactor.text(&in_words(&arguments)).text;
         let result_id = self.setting.ledger.reserve(&own_name, shown);
-        Plan::Run(Box::new(Run { tool, name, arguments, notes, key, index, result_id }))
+        let call_id = call.id.clone();
+        Plan::Run(Box::new(Run { tool, name, arguments, notes, key, index, result_id, call_id }))
     }
 
     /// What a second identical call is told instead of an answer.
@@ -253,7 +263,12 @@ impl Run {
         if !stripped.is_empty() {
             setting.journal.suspicious_result(&self.name, &result_id, &stripped);
         }
-        let text = envelope(setting, &self.name, &result_id, &output, &self.notes, chars_max);
+        let reduced = reduce::reduce(&output.content, chars_max);
+        let is_truncated = reduced.left_out.is_some();
+        let text = envelope(setting, &self.name, &result_id, &output, &self.notes, reduced);
+        if matches!(status, metrics::ToolStatus::Error | metrics::ToolStatus::Timeout) {
+            spans::failed(&Span::current(), status.as_str());
+        }
         let mut arguments = self.arguments;
         arguments.values_mut().for_each(|value| _ = setting.redactor.value(value));
         setting
@@ -265,6 +280,7 @@ impl Run {
                 arguments,
                 result: &whole,
                 status,
+                is_truncated,
                 took,
             })
             .await;
@@ -392,9 +408,8 @@ fn envelope(
     result_id: &str,
     output: &ToolOutput,
     notes: &[String],
-    chars_max: usize,
+    reduced: reduce::Reduced,
 ) -> String {
-    let reduced = reduce::reduce(&output.content, chars_max);
     let mut text = format!("tool={name} status={} result_id={result_id}\n", output.status.as_str());
     for note in notes.iter().chain(&output.notes) {
         text.push_str("note: ");

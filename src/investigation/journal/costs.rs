@@ -32,7 +32,6 @@ impl Journal {
             event = "llm_call",
             provider = call.provider,
             model = call.model,
-            phase = call.phase.as_str(),
             prompt_tokens = usage.prompt_tokens,
             cached_tokens = usage.cached_tokens,
             cache_write_tokens = usage.cache_write_tokens,
@@ -41,8 +40,8 @@ impl Journal {
             cost_usd = dollars,
             finish_reason = reply.finish.as_str(),
             retries = reply.retries,
-            duration_ms = u64::try_from(call.took.as_millis()).unwrap_or(u64::MAX),
-            "the model answered"
+            duration_ms = super::millis(call.took),
+            "model answered"
         );
         entry
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use super::{Course, Model, NoAnswer, stopped};
 use crate::audit::Payload;
 use crate::catalogue::CatalogueError;
@@ -16,6 +18,7 @@ use crate::investigation::recovery;
 use crate::investigation::submit::{self, SubmitTool};
 use crate::investigation::validation::{self, Invalid, Rule, Rules, Submission, Verdict};
 use crate::telemetry::metrics::{Phase, PhaseOutcome};
+use crate::telemetry::spans;
 use crate::tools::workflows::{self, CatalogueView};
 use crate::tools::{Tool, ToolSet, arguments};
 
@@ -38,6 +41,7 @@ impl Model<'_> {
     /// Chooses and validates a workflow. Whatever stops the phase is noted in the course: the root cause stays.
     pub(super) async fn choose(&self, course: &mut Course) -> Result<(), NoAnswer> {
         let Some(enrichment) = course.enrichment.clone() else { return Ok(()) };
+        tracing::info!(event = "phase3_workflow_selection_started", "choosing a workflow");
         let view = self.catalogue(&enrichment, course.rca.stated.severity);
         let shortlist = match view.shortlist().await {
             Ok(shortlist) => shortlist,
@@ -161,7 +165,8 @@ impl Model<'_> {
             previous: recovery::previous(self.incident),
             recreate: course.is_deleted.then_some(self.parts.config.recreate_action_types.as_slice()),
         };
-        match validation::validate(view, submission, rules).await {
+        let validated = validation::validate(view, submission, rules);
+        match validated.instrument(spans::phase(Phase::Validation.as_str())).await {
             Verdict::Unavailable(problem) => {
                 course.catalogue_problem = Some(problem);
                 Next::Done
@@ -247,6 +252,24 @@ impl Model<'_> {
             is_final: is_last,
         };
         let outcome = if failed.is_none() { PhaseOutcome::Success } else { PhaseOutcome::Error };
+        let workflow = workflow_id.as_deref().unwrap_or_default();
+        match failed {
+            None => tracing::info!(event = "workflow_validation_passed", attempt, workflow, "the choice is valid"),
+            Some((_, false)) => {
+                let reasons = errors.len();
+                tracing::warn!(
+                    event = "workflow_validation_retry",
+                    attempt,
+                    workflow,
+                    reasons,
+                    "the choice is corrected"
+                );
+            }
+            Some((_, true)) => {
+                let reasons = errors.len();
+                tracing::warn!(event = "workflow_validation_exhausted", attempt, workflow, reasons, "no valid choice");
+            }
+        }
         self.journal.metrics().phase_finished(Phase::Validation, outcome);
         self.journal.record(payload, None).await;
         let is_valid = failed.is_none();

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::Instrument as _;
+
 use super::{Course, Model};
 use crate::audit::Payload;
 use crate::domain::ResourceRef;
@@ -11,6 +13,7 @@ use crate::enrichment::{Enrichment, EnrichmentError};
 use crate::investigation::answer::TargetClaim;
 use crate::investigation::outcome::Outcome;
 use crate::telemetry::metrics::{Phase, PhaseOutcome};
+use crate::telemetry::spans;
 
 /// Corrections for a missing or blank target.
 const TARGET_CORRECTIONS_MAX: u32 = 2;
@@ -86,7 +89,8 @@ impl Model<'_> {
         }
         let target = self.reference(&claim);
         let began = Instant::now();
-        let looked = self.context.enrich(&target).await;
+        tracing::info!(event = "phase2_enrichment_started", target = %target, "reading the target");
+        let looked = self.context.enrich(&target).instrument(spans::phase(Phase::Enrichment.as_str())).await;
         self.note_enrichment(&target, &looked, began.elapsed()).await;
         match looked {
             Ok(enrichment) => {
@@ -173,14 +177,17 @@ impl Model<'_> {
                 },
                 PhaseOutcome::Success,
             ),
-            Err(error) => (
-                Payload::EnrichmentFailed {
-                    reason: "rca_incomplete".to_owned(),
-                    detail: error.to_string(),
-                    affected: target.clone(),
-                },
-                PhaseOutcome::Error,
-            ),
+            Err(error) => {
+                tracing::warn!(event = "phase2_enrichment_failed", target = %target, error = %error, "target not read");
+                (
+                    Payload::EnrichmentFailed {
+                        reason: "rca_incomplete".to_owned(),
+                        detail: error.to_string(),
+                        affected: target.clone(),
+                    },
+                    PhaseOutcome::Error,
+                )
+            }
         };
         self.journal.metrics().phase_finished(Phase::Enrichment, outcome);
         self.journal.record(payload, Some(took)).await;

@@ -19,6 +19,7 @@ const HYPOTHESES_MAX: usize = 3;
 impl Model<'_> {
     /// Runs the conversation until the answer passes every gate, or until it cannot get better.
     pub(super) async fn find_cause(&self, course: &mut Course) -> Result<(), NoAnswer> {
+        tracing::info!(event = "phase1_rca_started", "looking for the root cause");
         let config = &self.parts.config;
         let answering = self.setting.answering();
         let prompts = [

@@ -162,7 +162,7 @@ pub fn decode(body: &Value) -> Result<ChatReply, DecodeError> {
         Some(other) => FinishReason::other(other),
     };
     let message = AssistantMessage { text, tool_calls, opaque: order.finish(), ..AssistantMessage::default() };
-    Ok(ChatReply { message, finish, usage: usage(body.get("usage")), retries: 0 })
+    Ok(ChatReply { message, finish, usage: usage(body.get("usage")), model: None, retries: 0 })
 }
 
 /// The prompt is counted in three parts that exclude each other.

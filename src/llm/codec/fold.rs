@@ -49,6 +49,7 @@ pub struct Fold {
     framing: Framing,
     whole: Whole,
     dialect: Dialect,
+    model: Option<String>,
     is_done: bool,
 }
 
@@ -80,7 +81,7 @@ impl Fold {
             Dialect::Gemini => Whole::Gemini(gemini::stream::Whole::default()),
             Dialect::BedrockConverse => Whole::Converse(converse::stream::Whole::default()),
         };
-        Self { framing, whole, dialect, is_done: false }
+        Self { framing, whole, dialect, model: None, is_done: false }
     }
 
     /// Takes the next bytes, however they are cut.
@@ -136,7 +137,8 @@ impl Fold {
         if !is_complete {
             return Err(StreamError::Cut);
         }
-        Ok(self.dialect.decode(&body)?)
+        let reply = self.dialect.decode(&body)?;
+        Ok(ChatReply { model: self.model.or(reply.model), ..reply })
     }
 
     fn event(&mut self, event: &SseEvent) -> Result<(), StreamError> {
@@ -167,6 +169,9 @@ impl Fold {
     }
 
     fn data(&mut self, event: &str, data: &Value) -> Result<(), StreamError> {
+        if self.model.is_none() {
+            self.model = super::model_of(data);
+        }
         match &mut self.whole {
             Whole::Chat(whole) => whole.event(data),
             Whole::Responses(whole) => {

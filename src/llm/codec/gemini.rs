@@ -151,7 +151,7 @@ pub fn decode(body: &Value) -> Result<ChatReply, DecodeError> {
         return match body.pointer("/promptFeedback/blockReason") {
             Some(_) => {
                 let message = AssistantMessage::default();
-                Ok(ChatReply { message, finish: FinishReason::Refusal, usage, retries: 0 })
+                Ok(ChatReply { message, finish: FinishReason::Refusal, usage, model: None, retries: 0 })
             }
             None => Err(DecodeError::new("no candidates in the reply")),
         };
@@ -166,7 +166,7 @@ pub fn decode(body: &Value) -> Result<ChatReply, DecodeError> {
         Some("STOP") | None => FinishReason::Stop,
         Some(other) => FinishReason::other(other),
     };
-    Ok(ChatReply { message, finish, usage, retries: 0 })
+    Ok(ChatReply { message, finish, usage, model: None, retries: 0 })
 }
 
 fn message(parts: Option<&Value>) -> AssistantMessage {

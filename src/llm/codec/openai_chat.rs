@@ -121,7 +121,7 @@ pub fn decode(body: &Value) -> Result<ChatReply, DecodeError> {
     };
     let message =
         AssistantMessage { text: content(said), tool_calls, opaque: opaque(said), ..AssistantMessage::default() };
-    Ok(ChatReply { message, finish, usage: usage(body.get("usage")), retries: 0 })
+    Ok(ChatReply { message, finish, usage: usage(body.get("usage")), model: None, retries: 0 })
 }
 
 /// `content` is a text, null, or a list of parts of which only the texts count.

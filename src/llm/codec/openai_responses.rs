@@ -121,7 +121,7 @@ pub fn decode(body: &Value) -> Result<ChatReply, DecodeError> {
     };
     let (text, tool_calls, opaque) = (said.text, said.tool_calls, said.order.finish());
     let message = AssistantMessage { text, tool_calls, opaque, ..AssistantMessage::default() };
-    Ok(ChatReply { message, finish, usage: usage(body.get("usage")), retries: 0 })
+    Ok(ChatReply { message, finish, usage: usage(body.get("usage")), model: None, retries: 0 })
 }
 
 #[derive(Default)]

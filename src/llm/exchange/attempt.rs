@@ -1,7 +1,7 @@
 //! One attempt: request, reply, and the patience for each of its steps.
 
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use reqwest::Response;
@@ -14,6 +14,7 @@ use crate::llm::chat::{ChatReply, ChatRequest};
 use crate::llm::codec::{Dialect, StreamError};
 use crate::llm::delays::server_delay;
 use crate::llm::failure::{ErrorKind, Failure, credential_failure, network_failure, refusal, stream_failure};
+use crate::telemetry::trace::{self, TRACEPARENT};
 
 /// Largest reply read, in bytes.
 const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -30,6 +31,7 @@ impl Profile {
         let parameters = self.parameters.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let body = self.route.dialect.encode(&self.route.model, request, &parameters).to_string();
         let turn = self.pace.turn((body.len() / CHARS_PER_TOKEN) as u64).await;
+        let began = Instant::now();
         let response = self.send(body, parameters.streaming).await?;
         let status = response.status();
         if !status.is_success() {
@@ -39,7 +41,7 @@ impl Profile {
             return Err(Failure { server_delay: delay.or(failure.server_delay), ..failure });
         }
         let reply = if is_stream(&response) {
-            self.read_stream(response, listener).await?
+            self.read_stream(response, began, listener).await?
         } else {
             whole(self.route.dialect, &self.read(response).await?)?
         };
@@ -56,6 +58,9 @@ impl Profile {
         }
         self.headers.put(&mut call).map_err(|error| credential_failure(&error))?;
         self.credentials.sign(&http, &mut call).await.map_err(|error| credential_failure(&error))?;
+        if let Some(traceparent) = trace::traceparent().and_then(|text| HeaderValue::try_from(text).ok()) {
+            call.headers_mut().insert(HeaderName::from_static(TRACEPARENT), traceparent);
+        }
         let sent = timeout(self.patience.first_byte, http.execute(call)).await;
         let sent =
             sent.map_err(|_| Failure::outage(ErrorKind::Timeout, "the model provider did not begin to answer"))?;
@@ -81,6 +86,7 @@ impl Profile {
     async fn read_stream(
         &self,
         mut response: Response,
+        began: Instant,
         listener: &mut Option<Listener<'_>>,
     ) -> Result<ChatReply, Failure> {
         let mut fold = self.route.dialect.fold();
@@ -88,6 +94,11 @@ impl Profile {
         let mut read = async || -> Result<(), Failure> {
             while !fold.is_done() {
                 let Some(chunk) = self.chunk(&mut response).await? else { break };
+                if length == 0
+                    && let Some(metrics) = self.metrics.get()
+                {
+                    metrics.llm_first_piece(self.provider(), self.model(), began.elapsed());
+                }
                 length += chunk.as_ref().len();
                 bounded(length)?;
                 fold.push(chunk.as_ref()).map_err(|error| stream_failure(&error))?;

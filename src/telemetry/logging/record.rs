@@ -10,6 +10,7 @@ use tracing::Metadata;
 use tracing::field::{Field, Visit};
 
 use super::{Format, Identity, Scrub};
+use crate::telemetry::trace::SpanContext;
 
 /// Longest string value of a record; a dropped audit event must still fit whole.
 const FIELD_BYTES_MAX: usize = 64 * 1024;
@@ -38,19 +39,32 @@ impl<'a> Fields<'a> {
     }
 
     fn insert(&mut self, field: &Field, value: Value) {
+        if is_of_traces(field) {
+            return;
+        }
         // `r#type` is written `type`.
         self.values.insert(field.name().trim_start_matches("r#").to_owned(), value);
     }
 
     fn insert_text(&mut self, field: &Field, text: &str) {
+        if is_of_traces(field) {
+            return;
+        }
         let clean = (self.scrub)(text).into_owned();
         self.insert(field, Value::String(clean));
     }
 }
 
+/// Attributes of a trace are no fields of records.
+fn is_of_traces(field: &Field) -> bool {
+    field.name().contains('.')
+}
+
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.insert_text(field, &format!("{value:?}"));
+        if !is_of_traces(field) {
+            self.insert_text(field, &format!("{value:?}"));
+        }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -113,6 +127,12 @@ impl Line {
             values.insert(name.to_owned(), Value::String(text));
         }
         Self { values, field_bytes_max: if debug { DEBUG_FIELD_BYTES_MAX } else { FIELD_BYTES_MAX } }
+    }
+
+    /// Where in a trace the record was made.
+    pub(super) fn place(&mut self, place: SpanContext) {
+        self.values.insert("trace_id".to_owned(), Value::String(place.trace_id.to_string()));
+        self.values.insert("span_id".to_owned(), Value::String(place.span_id.to_string()));
     }
 
     /// Adds fields; later ones replace earlier ones of the same name, except the fixed members.

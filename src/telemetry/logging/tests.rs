@@ -1,10 +1,9 @@
 //! Records as an operator reads them.
 
-use std::sync::Mutex;
-
 use serde_json::{Value, json};
 
 use super::*;
+use crate::telemetry::spans::{self, SessionFacts};
 
 type Lines = Arc<Mutex<Vec<String>>>;
 
@@ -14,7 +13,7 @@ fn lines_of(config: LoggingConfig, act: impl FnOnce(&LoggingHandle)) -> Vec<Stri
     let sink = Arc::clone(&lines);
     let write = move |line: &[u8]| sink.lock().unwrap().push(String::from_utf8(line.to_vec()).unwrap());
     let scrub: Scrub = Arc::new(|text| Cow::Owned(text.replace("hunter2", "[REDACTED]")));
-    let (subscriber, handle) = subscriber(&config, Identity::local(), write, scrub);
+    let (subscriber, handle) = subscriber(&config, Identity::local(), write, scrub, None);
     tracing::subscriber::with_default(subscriber, || act(&handle));
     lines.lock().unwrap().clone()
 }
@@ -90,6 +89,29 @@ fn the_level_can_change_while_running() {
     });
     let messages: Vec<&str> = records.iter().map(|record| record["msg"].as_str().unwrap()).collect();
     assert_eq!(messages, ["seen", "seen"]);
+}
+
+#[test]
+fn no_level_takes_the_ids_away() {
+    let records = records(|handle| {
+        handle.set_level(Level::Error).unwrap();
+        let facts = SessionFacts {
+            session_id: "s-1",
+            incident_id: "i-1",
+            remediation_id: "rr-7",
+            signal_name: "OOMKilled",
+            traceparent: None,
+        };
+        let _session = spans::session(facts).entered();
+        let _phase = spans::phase("rca").entered();
+        tracing::info!(event = "unseen", "unseen");
+        tracing::error!(event = "session_failed", "failed");
+    });
+    let [record] = records.as_slice() else { panic!("{records:?}") };
+    let ids = ["session_id", "incident_id", "correlation_id", "phase"].map(|name| record[name].as_str().unwrap());
+    assert_eq!(ids, ["s-1", "i-1", "rr-7", "rca"]);
+    let names = record.as_object().unwrap().keys();
+    assert!(names.into_iter().all(|name| !name.contains('.')), "attributes of traces stay there: {record}");
 }
 
 #[test]

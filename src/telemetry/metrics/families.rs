@@ -2,19 +2,22 @@
 
 mod audit;
 mod cost;
+mod registrar;
 
-use prometheus::{
-    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
-};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 pub(super) use self::audit::AuditFamilies;
 pub(super) use self::cost::CostFamilies;
+pub(super) use self::registrar::Registrar;
+pub use self::registrar::{Family, FamilyKind};
 use super::MetricsError;
 use super::labels::{
     AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason, EvictionReason, InjectionSign,
-    InvestigationStatus, LlmStatus, Phase, PhaseOutcome, RedactedIn, SessionOutcome, StoredStatus, TokenType,
+    InvestigationStatus, LlmStatus, Phase, PhaseOutcome, RedactedIn, RetryOutcome, SessionOutcome, SpanFate,
+    StoredStatus, TokenType,
 };
+use super::process::ProcessFamilies;
+use super::runtime::RuntimeFamilies;
 
 /// `service` label of the one family that all services of the platform share.
 const SERVICE: &str = "holmesgpt-api";
@@ -28,12 +31,15 @@ const REVIEW_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 const TOOL_SECONDS: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 /// The client libraries' default, 5 ms to 10 s.
 const DEFAULT_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const FIRST_PIECE_SECONDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 const TURNS: &[f64] = &[1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 40.0];
 
 /// Handles of all families, registered in one registry.
 #[derive(Debug)]
 pub(super) struct Families {
     pub(super) registry: Registry,
+    /// What is registered, in order, for the reference.
+    pub(super) described: Vec<Family>,
 
     pub(super) investigations: IntCounterVec,
     pub(super) investigation_seconds: Histogram,
@@ -50,6 +56,7 @@ pub(super) struct Families {
     pub(super) llm_call_retries: IntCounterVec,
     pub(super) llm_errors: IntCounterVec,
     pub(super) cost: CostFamilies,
+    pub(super) llm_first_piece_seconds: HistogramVec,
 
     pub(super) tool_calls: IntCounterVec,
     pub(super) tool_call_seconds: HistogramVec,
@@ -68,6 +75,7 @@ pub(super) struct Families {
 
     pub(super) http_request_seconds: HistogramVec,
     pub(super) http_requests_in_flight: IntGauge,
+    pub(super) http_rate_limited: IntCounter,
     pub(super) auth_requests: IntCounterVec,
     pub(super) auth_review_seconds: HistogramVec,
     pub(super) auth_cache: IntCounterVec,
@@ -82,12 +90,15 @@ pub(super) struct Families {
     pub(super) circuit_breaker_state: IntGaugeVec,
     pub(super) build_info: IntGaugeVec,
     pub(super) shutting_down: IntGauge,
+    pub(super) spans: IntCounterVec,
+    pub(super) process: ProcessFamilies,
+    pub(super) runtime: RuntimeFamilies,
 }
 
 impl Families {
     #[expect(clippy::too_many_lines, reason = "a table: one line or two for each family")]
     pub(super) fn register() -> Result<Self, MetricsError> {
-        let r = Registrar(Registry::new());
+        let r = Registrar::default();
         let llm = &["provider", "model"];
         let families = Self {
             investigations: r.counters("aiagent_api_investigations_total", "Analyses by outcome", &["status"])?,
@@ -155,6 +166,12 @@ impl Families {
                 &["provider", "model", "kind"],
             )?,
             cost: CostFamilies::register(&r)?,
+            llm_first_piece_seconds: r.histograms(
+                "aiagent_api_llm_time_to_first_token_seconds",
+                "Time until a streamed reply begins",
+                llm,
+                FIRST_PIECE_SECONDS,
+            )?,
 
             tool_calls: r.counters(
                 "aiagent_api_tool_calls_total",
@@ -170,7 +187,7 @@ impl Families {
 
             redactions: r.counters(
                 "aiagent_api_sanitizer_redactions_total",
-                "Secrets taken out of what a model sees",
+                "Secrets taken out of tool results, prompts and log records",
                 &["where"],
             )?,
             injection_signs: r.counters(
@@ -208,6 +225,7 @@ impl Families {
                 HTTP_SECONDS,
             )?,
             http_requests_in_flight: r.gauge("aiagent_http_requests_in_flight", "Requests being answered now")?,
+            http_rate_limited: r.counter("aiagent_http_rate_limited_total", "Requests answered 429")?,
             auth_requests: r.counters(
                 "aiagent_api_auth_requests_total",
                 "Authentication of non-public requests by result",
@@ -256,7 +274,11 @@ impl Families {
                 &["version", "commit", "rust_version"],
             )?,
             shutting_down: r.gauge("aiagent_api_shutting_down", "1 while the service drains")?,
-            registry: r.0,
+            spans: r.counters("aiagent_api_trace_spans_total", "Finished spans of traces", &["result"])?,
+            process: ProcessFamilies::register(&r)?,
+            runtime: RuntimeFamilies::register(&r)?,
+            described: r.described.into_inner(),
+            registry: r.registry,
         };
         families.create_closed_sets();
         Ok(families)
@@ -277,6 +299,9 @@ impl Families {
             self.investigation_turns.with_label_values(&[phase.as_str()]);
             for outcome in PhaseOutcome::ALL {
                 self.investigation_phases.with_label_values(&[phase.as_str(), outcome.as_str()]);
+            }
+            for outcome in RetryOutcome::ALL {
+                self.llm_call_retries.with_label_values(&[phase.as_str(), outcome.as_str()]);
             }
         }
         for place in RedactedIn::ALL {
@@ -310,6 +335,9 @@ impl Families {
         for reason in DropReason::ALL {
             self.audit_dropped.with_label_values(&[SERVICE, reason.as_str()]);
         }
+        for fate in SpanFate::ALL {
+            self.spans.with_label_values(&[fate.as_str()]);
+        }
         for dependency in Dependency::ALL {
             self.dependency_up.with_label_values(&[dependency.as_str()]);
         }
@@ -317,54 +345,5 @@ impl Families {
 
     pub(super) fn dropped(&self, reason: DropReason) -> IntCounter {
         self.audit_dropped.with_label_values(&[SERVICE, reason.as_str()])
-    }
-}
-
-/// Creates a family and registers it in one step.
-struct Registrar(Registry);
-
-impl Registrar {
-    fn add<C: prometheus::core::Collector + Clone + 'static>(
-        &self,
-        built: Result<C, prometheus::Error>,
-    ) -> Result<C, MetricsError> {
-        let collector = built.map_err(MetricsError)?;
-        self.0.register(Box::new(collector.clone())).map_err(MetricsError)?;
-        Ok(collector)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels))
-    }
-
-    /// Of sums that are no whole numbers.
-    fn amounts(&self, name: &str, help: &str, labels: &[&str]) -> Result<CounterVec, MetricsError> {
-        self.add(CounterVec::new(Opts::new(name, help), labels))
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
-        self.add(IntCounter::new(name, help))
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, MetricsError> {
-        self.add(IntGauge::new(name, help))
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, MetricsError> {
-        self.add(IntGaugeVec::new(Opts::new(name, help), labels))
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, MetricsError> {
-        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
-    }
-
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> Result<HistogramVec, MetricsError> {
-        self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
     }
 }

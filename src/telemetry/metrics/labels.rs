@@ -73,8 +73,10 @@ labels! {
     AuditWrite { Success = "success", Failure = "failure" }
     /// A sign that somebody tries to steer the model through data.
     InjectionSign { MarkedResult = "marked_result", PlantedWorkflow = "planted_workflow" }
+    /// What became of a finished span of a trace.
+    SpanFate { Exported = "exported", Failed = "failed", Dropped = "dropped" }
     /// Where a secret was taken out of.
-    RedactedIn { Tool = "tool", Prompt = "prompt" }
+    RedactedIn { Tool = "tool", Prompt = "prompt", Log = "log" }
     /// What the service depends on.
     Dependency { DataStorage = "data_storage", Kubernetes = "kubernetes", Llm = "llm" }
 }

@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use prometheus::{Counter, Gauge, Registry};
+use prometheus::{Counter, Gauge};
 
 use super::MetricsError;
+use super::families::Registrar;
 
 /// Clock ticks per second of the numbers in `/proc/<pid>/stat`: 100 on every Linux architecture (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -22,23 +23,15 @@ pub(super) struct ProcessFamilies {
 }
 
 impl ProcessFamilies {
-    pub(super) fn register(registry: &Registry) -> Result<Self, MetricsError> {
-        let gauge = |name: &str, help: &str| -> Result<Gauge, MetricsError> {
-            let gauge = Gauge::new(name, help).map_err(MetricsError)?;
-            registry.register(Box::new(gauge.clone())).map_err(MetricsError)?;
-            Ok(gauge)
-        };
-        let cpu_seconds = Counter::new("process_cpu_seconds_total", "CPU time of this process, user and system")
-            .map_err(MetricsError)?;
-        registry.register(Box::new(cpu_seconds.clone())).map_err(MetricsError)?;
+    pub(super) fn register(r: &Registrar) -> Result<Self, MetricsError> {
         Ok(Self {
-            cpu_seconds,
-            start_time_seconds: gauge("process_start_time_seconds", "Start of this process, Unix time")?,
-            resident_bytes: gauge("process_resident_memory_bytes", "Resident memory")?,
-            virtual_bytes: gauge("process_virtual_memory_bytes", "Virtual memory")?,
-            threads: gauge("process_threads", "Threads")?,
-            open_fds: gauge("process_open_fds", "Open file descriptors")?,
-            fds_max: gauge("process_max_fds", "Limit of open file descriptors")?,
+            cpu_seconds: r.real_counter("process_cpu_seconds_total", "CPU time of this process, user and system")?,
+            start_time_seconds: r.real_gauge("process_start_time_seconds", "Start of this process, Unix time")?,
+            resident_bytes: r.real_gauge("process_resident_memory_bytes", "Resident memory")?,
+            virtual_bytes: r.real_gauge("process_virtual_memory_bytes", "Virtual memory")?,
+            threads: r.real_gauge("process_threads", "Threads")?,
+            open_fds: r.real_gauge("process_open_fds", "Open file descriptors")?,
+            fds_max: r.real_gauge("process_max_fds", "Limit of open file descriptors")?,
         })
     }
 

@@ -84,6 +84,12 @@ fn every_family_moves() {
             &[(r#"aiagent_api_llm_errors_total{kind="rate_limit",model="gpt-4o",provider="openai"}"#, 1.0)],
         ),
         (
+            Box::new(|m| m.llm_first_piece("openai", "gpt-4o", SECOND)),
+            &[(r#"aiagent_api_llm_time_to_first_token_seconds_bucket{model="gpt-4o",provider="openai",le="1"}"#, 1.0)],
+        ),
+        (Box::new(|m| m.http_request_finished("/x", "POST", 429, SECOND)), &[("aiagent_http_rate_limited_total", 1.0)]),
+        (Box::new(|m| m.spans(SpanFate::Dropped, 3)), &[(r#"aiagent_api_trace_spans_total{result="dropped"}"#, 3.0)]),
+        (
             Box::new(|m| m.llm_retried(Phase::WorkflowSelection, RetryOutcome::Exhausted)),
             &[(r#"aiagent_llm_call_retries_total{outcome="exhausted",phase="workflow_selection"}"#, 1.0)],
         ),
@@ -212,6 +218,13 @@ fn every_family_moves() {
     let text = metrics.encode();
     for (series, expected) in steps.iter().flat_map(|(_, moved)| moved.iter()) {
         assert!((value(&text, series) - expected).abs() < 1e-9, "{series}");
+    }
+    let by_themselves =
+        ["process_", "aiagent_api_runtime_", "aiagent_api_build_info", "aiagent_http_requests_in_flight"];
+    for family in metrics.described() {
+        let name = family.name.as_str();
+        let is_moved = steps.iter().flat_map(|(_, moved)| moved.iter()).any(|(series, _)| series.starts_with(name));
+        assert!(is_moved || by_themselves.iter().any(|start| name.starts_with(start)), "no step moves {name}");
     }
 }
 

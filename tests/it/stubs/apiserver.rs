@@ -41,6 +41,7 @@ struct Script {
     faults: BTreeMap<String, Fault>,
     requests: Vec<String>,
     methods: Vec<String>,
+    traceparents: Vec<String>,
     /// The older form of discovery.
     classic: bool,
 }
@@ -119,6 +120,11 @@ impl ApiServer {
         self.served.script.lock().unwrap().requests.clone()
     }
 
+    /// Trace headers of the requests that had one.
+    pub(crate) fn traceparents(&self) -> Vec<String> {
+        self.served.script.lock().unwrap().traceparents.clone()
+    }
+
     pub(crate) fn methods(&self) -> Vec<String> {
         self.served.script.lock().unwrap().methods.clone()
     }
@@ -130,6 +136,8 @@ async fn answer(State(served): State<Served>, request: Request) -> Response {
         let mut script = served.script.lock().unwrap();
         script.requests.push(request.uri().to_string());
         script.methods.push(request.method().to_string());
+        let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        script.traceparents.extend(traceparent.map(str::to_owned));
         let fault = script.faults.iter().find(|(end, _)| path.ends_with(end.as_str())).map(|(_, fault)| fault.clone());
         (fault, script.classic)
     };

@@ -67,6 +67,7 @@ pub(crate) struct Asked {
     pub(crate) target: String,
     pub(crate) token: Option<String>,
     pub(crate) body_bytes: usize,
+    pub(crate) traceparent: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -250,6 +251,7 @@ async fn handle(State(script): Shared, method: Method, uri: Uri, headers: Header
             target: uri.to_string(),
             token: token.clone(),
             body_bytes: body.len(),
+            traceparent: headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned),
         });
         let is_public = uri.path().starts_with("/health") || uri.path() == "/readyz";
         !is_public && (token.is_none() || script.token.as_ref().is_some_and(|known| token.as_ref() != Some(known)))

@@ -113,6 +113,7 @@ struct Played {
     used: usize,
     requests: Vec<Value>,
     keys: Vec<String>,
+    traceparents: Vec<String>,
     complaints: Vec<String>,
     /// Requests whose asker left before the answer.
     abandoned: usize,
@@ -175,6 +176,11 @@ impl Model {
         self.played.lock().unwrap().keys.clone()
     }
 
+    /// Trace headers of the requests that had one.
+    pub(crate) fn traceparents(&self) -> Vec<String> {
+        self.played.lock().unwrap().traceparents.clone()
+    }
+
     /// How many requests were given up before they were answered.
     pub(crate) fn abandoned(&self) -> usize {
         self.played.lock().unwrap().abandoned
@@ -197,6 +203,8 @@ async fn answer(State(played): State<Arc<Mutex<Played>>>, headers: HeaderMap, bo
         let mut played = played.lock().unwrap();
         let key = headers.get("authorization").and_then(|key| key.to_str().ok()).unwrap_or_default();
         played.keys.push(key.to_owned());
+        let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        played.traceparents.extend(traceparent.map(str::to_owned));
         let request: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         played.requests.push(request.clone());
         let (mut reply, number) = played.take(&request);

@@ -14,12 +14,12 @@ pub(in crate::telemetry::metrics) struct CostFamilies {
 impl CostFamilies {
     pub(super) fn register(r: &Registrar) -> Result<Self, MetricsError> {
         Ok(Self {
-            investigation_dollars: r.amounts(
+            investigation_dollars: r.real_counters(
                 "aiagent_api_investigation_cost_dollars_total",
                 "Dollars for calls to the model, where its price is known",
                 &["provider", "model", "endpoint"],
             )?,
-            model_dollars: r.amounts(
+            model_dollars: r.real_counters(
                 "aiagent_llm_cost_dollars_total",
                 "Dollars for calls to the model, without provider and endpoint",
                 &["model"],
