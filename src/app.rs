@@ -113,8 +113,9 @@ impl Core {
 /// What a model may look at, in the order it is offered.
 fn read_tools(config: &Config, cluster: &Arc<dyn Cluster>) -> Result<ToolSet, AppError> {
     let confined = ConfinedCluster::around(Arc::clone(cluster), &config.investigation.namespaces);
-    let mut tools = ToolSet::new(tools::kubernetes::tools(confined));
     let config = &config.toolsets;
+    let offered = tools::kubernetes::tools(confined).into_iter().filter(|tool| config.offers(tool.toolset()));
+    let mut tools = ToolSet::new(offered);
     if let Some(prometheus) = config.prometheus() {
         tools = tools.with(tools::prometheus::tools(Arc::new(PrometheusClient::build(prometheus)?)));
     }
@@ -154,9 +155,6 @@ async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppErr
 
 /// The client of `DataStorage`, where one is used.
 async fn open_data_storage(config: &Config, metrics: &Metrics) -> Result<Option<DataStorage>, AppError> {
-    for notice in config.notices() {
-        tracing::warn!(event = "config_notice", notice, "about the configuration");
-    }
     let Some(section) = config.data_storage() else { return Ok(None) };
     let metrics = metrics.clone();
     let built = tokio::task::spawn_blocking(move || DataStorage::build(&section, metrics)).await;
@@ -296,6 +294,7 @@ fn summary(config: &Config) -> ConfigSummary {
             llm.map(|llm| llm.model.clone()),
             llm.and_then(|llm| llm.endpoint.as_deref()),
         ),
+        environment: config.environment.clone(),
         engine: Some(config.investigation.engine.as_str().to_owned()),
         cluster_source: Some(config.cluster.source.as_str().to_owned()),
         catalogue_source: Some(config.catalogue.source().as_str().to_owned()),

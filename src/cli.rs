@@ -17,10 +17,10 @@ use clap::Parser as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::app::AppError;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Loader, MAIN_FILE, UnknownKeys, Variables};
 use crate::redaction::Redactor;
-use crate::telemetry::logging::{self, Identity, Level, LoggingConfig, LoggingError, Output, Scrub};
-use arguments::{Arguments, Command};
+use crate::telemetry::logging::{self, Identity, Level, LoggingConfig, LoggingError, LoggingHandle, Output, Scrub};
+use arguments::{Arguments, Command, ConfigFiles, UnknownKeysPolicy};
 
 /// Runs the command line and returns the process exit code: 0 ok, 1 runtime fault, 2 usage or bad input, 3 a person must
 /// look, 64 bad configuration.
@@ -38,6 +38,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Investigate(options) => investigate::investigate(options),
         Command::Audit { command } => audit::audit(command),
         Command::CheckConfig(options) => check_config::check_config(&options),
+        Command::ConfigKeys => print(&crate::config::reference()),
         Command::Healthcheck(options) => healthcheck::healthcheck(&options),
         Command::Openapi => print(&crate::api::openapi()),
     };
@@ -92,41 +93,57 @@ fn environment(name: &str) -> Option<String> {
 
 /// The configuration file to use: the flag, then `CONFIG_FILE`, then the place it is mounted at in a container.
 fn configuration_file(flag: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    const MOUNTED: &str = "/etc/holmesgpt/config.yaml";
-    if let Some(path) = flag.or_else(|| environment("CONFIG_FILE").map(PathBuf::from)) {
+    let named = flag.or_else(|| environment("CONFIG_FILE").or_else(|| environment("CONFIG_PATH")).map(PathBuf::from));
+    if let Some(path) = named {
         return Ok(path);
     }
-    let mounted = Path::new(MOUNTED);
+    let mounted = Path::new(MAIN_FILE);
     if mounted.exists() {
         return Ok(mounted.to_owned());
     }
     Err(Failure::configuration(anyhow::anyhow!(
-        "no configuration: pass --config FILE, set CONFIG_FILE or mount one at {MOUNTED}; \
+        "no configuration: pass --config FILE, set CONFIG_FILE or mount one at {MAIN_FILE}; \
          examples/standalone.yaml runs on one machine with nothing else"
     )))
 }
 
+/// Where the configuration comes from, as far as the flags of every command say.
+fn loader(files: &ConfigFiles) -> Result<Loader, Failure> {
+    let main = configuration_file(files.config.clone())?;
+    let policy = files.unknown_keys.map(|policy| match policy {
+        UnknownKeysPolicy::Error => UnknownKeys::Error,
+        UnknownKeysPolicy::Warn => UnknownKeys::Warn,
+    });
+    Ok(Loader::new(&main, Variables::of_process()).with_sdk(files.sdk_config.clone()).with_unknown_keys(policy))
+}
+
 /// Installs the log subscriber; `LOG_LEVEL` wins over the file.
-fn install_logging(config: &Config, quietest: Option<LoggingConfig>, output: Output) -> Result<(), Failure> {
+fn install_logging(
+    config: &Config,
+    quietest: Option<LoggingConfig>,
+    output: Output,
+) -> Result<LoggingHandle, Failure> {
     let mut logging = quietest.unwrap_or(config.logging);
     if let Some(text) = environment("LOG_LEVEL") {
         logging.level = Level::parse(&text).ok_or_else(|| {
             Failure::configuration(anyhow::anyhow!("LOG_LEVEL {text:?} is not one of DEBUG, INFO, WARN, ERROR, TRACE"))
         })?;
     }
+    let own = Identity::local();
     let identity = Identity {
+        service: config.service_name.clone().unwrap_or_else(|| own.service.clone()),
         pod: environment("POD_NAME").unwrap_or_default(),
         namespace: environment("POD_NAMESPACE").unwrap_or_default(),
-        ..Identity::local()
+        ..own
     };
     let redactor = Redactor::new(Sha256::digest(uuid::Uuid::new_v4().as_bytes()).into());
     let scrub: Scrub = Arc::new(move |text| {
         let redacted = redactor.text(text);
         if redacted.counts.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(redacted.text) }
     });
-    logging::install(&logging, identity, output, scrub)?;
+    let handle = logging::install(&logging, identity, output, scrub)?;
     logging::log_panics();
-    Ok(())
+    Ok(handle)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

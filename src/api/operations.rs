@@ -21,7 +21,7 @@ use crate::telemetry::metrics::{Metrics, TEXT_FORMAT};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ConfigSummary {
     pub llm: LlmSummary,
-    /// Always null: old clients expect the member.
+    /// What the configuration calls it; null unless it does.
     pub environment: Option<String>,
     /// Always false: there is no developer mode.
     pub dev_mode: bool,

@@ -1,20 +1,18 @@
 //! `serve`: the service until a signal.
 
 use super::arguments::ServeOptions;
-use super::{Failure, configuration_file, environment, install_logging, runtime};
+use super::{Failure, install_logging, loader, runtime};
 use crate::app::{App, Exit, Signals, location};
-use crate::auth::AuthMode;
-use crate::config::{ClusterSource, Config};
+use crate::config::{Config, ConfigError, Loader};
 use crate::telemetry::logging::Output;
 
 pub(super) fn serve(options: ServeOptions) -> Result<u8, Failure> {
-    let path = configuration_file(options.config.clone())?;
-    let mut config = Config::load(&path)?;
-    install_logging(&config, None, Output::Stdout)?;
-    tracing::info!(event = "config_loaded", path = %path.display(), "configuration read");
     let state_dir = options.state_dir.clone();
-    apply(&mut config, options)?;
-    config.check().map_err(|reason| Failure::configuration(anyhow::anyhow!(reason)))?;
+    let loader = with_flags(loader(&options.files)?, options)?;
+    let loaded = loader.load().map_err(refused)?;
+    install_logging(&loaded.config, None, Output::Stdout)?;
+    loaded.announce(&loader);
+    let config = loaded.config;
     let location = location(&config.store, state_dir.as_deref())?;
     let exit = runtime()?.block_on(async {
         let signals = Signals::install().map_err(Failure::fault)?;
@@ -27,24 +25,37 @@ pub(super) fn serve(options: ServeOptions) -> Result<u8, Failure> {
     })
 }
 
-/// Flags and environment win over the file.
-fn apply(config: &mut Config, options: ServeOptions) -> Result<(), Failure> {
-    if let Some(port) = options.port.map_or_else(port_of_environment, |port| Ok(Some(port)))? {
-        config.server.port = port;
+/// Flags win over variables and files.
+fn with_flags(mut loader: Loader, options: ServeOptions) -> Result<Loader, Failure> {
+    if let Some(level) = options.log_level {
+        loader = loader.with_flag("--log-level", &["logging", "level"], level);
+    }
+    if let Some(port) = options.port {
+        loader = loader.with_flag("--port", &["server", "port"], port);
+    }
+    if let Some(address) = options.addr {
+        let wrong = || Failure::bad_input(anyhow::anyhow!("--addr {address:?} is not HOST:PORT"));
+        let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+        loader = loader.with_flag("--addr", &["server", "port"], port.parse::<u16>().map_err(|_| wrong())?);
+        if !host.is_empty() {
+            loader = loader.with_flag("--addr", &["server", "host"], host);
+        }
     }
     if let Some(path) = options.token_file {
-        config.auth.mode = AuthMode::Token;
-        config.auth.token_file = Some(path);
+        loader = loader.with_flag("--token-file", &["auth", "mode"], "token");
+        loader = loader.with_flag("--token-file", &["auth", "token_file"], path.display().to_string());
     }
     if let Some(directory) = options.bundle {
-        config.cluster.source = ClusterSource::Bundle;
-        config.cluster.bundle = Some(directory);
+        loader = loader.with_flag("--bundle", &["cluster", "source"], "bundle");
+        loader = loader.with_flag("--bundle", &["cluster", "bundle"], directory.display().to_string());
     }
-    Ok(())
+    Ok(loader)
 }
 
-fn port_of_environment() -> Result<Option<u16>, Failure> {
-    let Some(text) = environment("API_PORT") else { return Ok(None) };
-    let port = text.trim().parse();
-    port.map(Some).map_err(|_| Failure::configuration(anyhow::anyhow!("API_PORT {text:?} is not a port (0 to 65535)")))
+/// Also one log record, for whoever reads only those.
+fn refused(error: ConfigError) -> Failure {
+    if install_logging(&Config::default(), None, Output::Stdout).is_ok() {
+        error.announce();
+    }
+    Failure::configuration(error)
 }
