@@ -49,7 +49,7 @@ use self::edge::RequestedPath;
 pub use self::fields::{FieldError, Step};
 pub use self::mode::Form;
 pub use self::openapi::document as openapi;
-pub use self::operations::{ConfigSummary, LlmSummary, public_address};
+pub use self::operations::{ConfigField, ConfigSummary, ConfigView, LlmSummary, RejectedConfig, public_address};
 use self::problem::Problem;
 pub use self::readiness::{Phase, Readiness};
 pub use self::server::{ServeConfig, ServerHandle, serve};
@@ -68,7 +68,7 @@ pub struct AppState {
     pub readiness: Readiness,
     pub metrics: Metrics,
     /// What `GET /config` tells.
-    pub config: ConfigSummary,
+    pub config: ConfigView,
     pub limits: Limits,
     pub http: HttpConfig,
     pub severities: incident::SeverityVocabulary,

@@ -3,8 +3,10 @@
 //!
 //! [`Core`] is everything an investigation needs; `serve` and `investigate` run the same one. [`App`] adds the HTTP side.
 
+mod current;
 mod drain;
 mod error;
+mod reload;
 mod signals;
 mod state_dir;
 mod watch;
@@ -18,35 +20,32 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+pub use current::{Current, Snapshot};
 pub use drain::Exit;
 pub use error::AppError;
+pub use reload::Reloading;
 pub use signals::Signals;
 pub use state_dir::location;
 
-use crate::analyser::{Analyser, GatherLimits};
 use crate::api::{
-    AppState, ConfigSummary, LlmSummary, Readiness, ServeConfig, ServerHandle, public_address, router, serve,
+    AppState, ConfigSummary, ConfigView, LlmSummary, Readiness, ServeConfig, ServerHandle, public_address, router,
+    serve,
 };
 use crate::audit::{AuditTrail, SecurityAudit};
 use crate::auth::Authenticator;
 use crate::catalogue::{
     Catalogue, CatalogueError, DirectoryCatalogue, RemoteCatalogue, ResourceCatalogue, ResourceTimes,
 };
+use crate::cluster::Cluster;
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
 use crate::cluster::live::{LiveCluster, LiveConfig};
-use crate::cluster::{Cluster, ConfinedCluster};
 use crate::config::{CatalogueConfig, CatalogueSource, ClusterConfig, ClusterSource, Config, ShutdownConfig};
 use crate::datastorage::DataStorage;
-use crate::enrichment::{Enricher, EnrichmentConfig, HistorySource, RemoteHistory};
-use crate::investigation::{Investigator, InvestigatorParts};
-use crate::llm::Llm;
 use crate::sessions::{Sessions, SessionsParts};
 use crate::store::{Access, Store, StoreLocation};
 use crate::telemetry::metrics::Dependency;
 use crate::telemetry::{Build, Metrics};
-use crate::tools::alertmanager::AlertmanagerClient;
-use crate::tools::prometheus::PrometheusClient;
-use crate::tools::{self, ToolSet};
+use current::Singletons;
 
 /// Least time between two discoveries of the cluster's kinds because of unknown names.
 const KINDS_MISS_INTERVAL: Duration = Duration::from_secs(10);
@@ -59,8 +58,8 @@ pub struct Core {
     pub catalogue: Arc<dyn Catalogue>,
     /// Where the catalogue, the history or the audit needs it, or the configuration names it.
     pub data_storage: Option<DataStorage>,
-    /// The model, where one is configured and may answer.
-    pub llm: Option<Arc<Llm>>,
+    /// What new investigations begin with.
+    pub current: Current,
     pub store: Store,
     pub audit: AuditTrail,
     pub metrics: Metrics,
@@ -76,53 +75,40 @@ impl Core {
         let cluster = open_cluster(&config.cluster).await?;
         let data_storage = open_data_storage(config, &metrics).await?;
         let catalogue = open_catalogue(&config.catalogue, &cluster, data_storage.as_ref()).await?;
-        let llm = config.model().map(Llm::build).transpose()?;
-        let llm = llm.map(|llm| Arc::new(llm.reporting_to(&metrics)));
         let store = Store::open(location, Access::Serve).await?;
         let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
         if let Some(client) = &data_storage {
             audit.deliver_to(client.clone());
         }
-        let investigator = Investigator::new(InvestigatorParts {
-            config: config.investigation.clone(),
-            prompt: config.prompt,
-            redact: config.redact,
-            injection: config.injection,
+        let singletons = Singletons {
             cluster: Arc::clone(&cluster),
-            analyser: Analyser::new(GatherLimits::default()),
-            enricher: Enricher::new(EnrichmentConfig::default(), history(data_storage.as_ref())),
             catalogue: Arc::clone(&catalogue),
-            llm: llm.clone(),
-            tools: read_tools(config, &cluster)?,
+            data_storage: data_storage.clone(),
             audit: audit.clone(),
             metrics: metrics.clone(),
-        });
+        };
+        let current = Current::new(singletons.snapshot(config, None)?);
         let parts = SessionsParts {
             config: config.session.clone(),
             timeout: config.investigation.timeout(),
             store: store.clone(),
             audit: audit.clone(),
             metrics: metrics.clone(),
-            work: investigator.into(),
+            work: current.work(),
         };
         let sessions = Sessions::open(parts).await?;
-        Ok(Self { sessions, cluster, catalogue, data_storage, llm, store, audit, metrics })
+        Ok(Self { sessions, cluster, catalogue, data_storage, current, store, audit, metrics })
     }
-}
 
-/// What a model may look at, in the order it is offered.
-fn read_tools(config: &Config, cluster: &Arc<dyn Cluster>) -> Result<ToolSet, AppError> {
-    let confined = ConfinedCluster::around(Arc::clone(cluster), &config.investigation.namespaces);
-    let config = &config.toolsets;
-    let offered = tools::kubernetes::tools(confined).into_iter().filter(|tool| config.offers(tool.toolset()));
-    let mut tools = ToolSet::new(offered);
-    if let Some(prometheus) = config.prometheus() {
-        tools = tools.with(tools::prometheus::tools(Arc::new(PrometheusClient::build(prometheus)?)));
+    fn singletons(&self) -> Singletons {
+        Singletons {
+            cluster: Arc::clone(&self.cluster),
+            catalogue: Arc::clone(&self.catalogue),
+            data_storage: self.data_storage.clone(),
+            audit: self.audit.clone(),
+            metrics: self.metrics.clone(),
+        }
     }
-    if let Some(alertmanager) = config.alertmanager() {
-        tools = tools.with(tools::alertmanager::tools(Arc::new(AlertmanagerClient::build(alertmanager)?)));
-    }
-    Ok(tools)
 }
 
 /// The cluster the configuration names.
@@ -159,10 +145,6 @@ async fn open_data_storage(config: &Config, metrics: &Metrics) -> Result<Option<
     let metrics = metrics.clone();
     let built = tokio::task::spawn_blocking(move || DataStorage::build(&section, metrics)).await;
     Ok(Some(built.map_err(|_| AppError::Panicked("reading certificates"))??))
-}
-
-fn history(data_storage: Option<&DataStorage>) -> Option<Arc<dyn HistorySource>> {
-    data_storage.map(|client| Arc::new(RemoteHistory::new(client.clone())) as Arc<dyn HistorySource>)
 }
 
 /// The catalogue the configuration names. What is wrong with single files is logged.
@@ -210,6 +192,8 @@ pub fn catalogue(config: &CatalogueConfig) -> Result<DirectoryCatalogue, Catalog
 pub struct App {
     core: Core,
     readiness: Readiness,
+    /// What `GET /config` tells.
+    config: ConfigView,
     server: ServerHandle,
     /// Ends the accept loop.
     stop_serving: CancellationToken,
@@ -231,13 +215,14 @@ impl App {
         let state_dir = core.store.path().parent().map(Path::to_path_buf).unwrap_or_default();
         let authenticator = Authenticator::build(&config.auth, &state_dir, core.metrics.clone()).await?;
         let readiness = Readiness::new(&dependencies(&config), core.metrics.clone());
+        let view = ConfigView::new(summary(&config));
         let state = AppState {
             sessions: core.sessions.clone(),
             authenticator,
             security: SecurityAudit::new(core.audit.clone()),
             readiness: readiness.clone(),
             metrics: core.metrics.clone(),
-            config: summary(&config),
+            config: view.clone(),
             limits: config.server.limits(),
             http: config.http,
             severities: config.compat.severity_vocabulary,
@@ -261,7 +246,7 @@ impl App {
             store = %core.store.path().display(),
             "serving"
         );
-        Ok(Self { core, readiness, server, stop_serving, stop_watching, shutdown: config.shutdown })
+        Ok(Self { core, readiness, config: view, server, stop_serving, stop_watching, shutdown: config.shutdown })
     }
 
     /// Where it listens; tells the port when 0 was asked for.

@@ -118,11 +118,7 @@ fn loader(files: &ConfigFiles) -> Result<Loader, Failure> {
 }
 
 /// Installs the log subscriber; `LOG_LEVEL` wins over the file.
-fn install_logging(
-    config: &Config,
-    quietest: Option<LoggingConfig>,
-    output: Output,
-) -> Result<LoggingHandle, Failure> {
+fn install_logging(config: &Config, quietest: Option<LoggingConfig>, output: Output) -> Result<LoggingHandle, Failure> {
     let mut logging = quietest.unwrap_or(config.logging);
     if let Some(text) = environment("LOG_LEVEL") {
         logging.level = Level::parse(&text).ok_or_else(|| {

@@ -1,8 +1,10 @@
 //! `serve`: the service until a signal.
 
+use std::sync::Arc;
+
 use super::arguments::ServeOptions;
 use super::{Failure, install_logging, loader, runtime};
-use crate::app::{App, Exit, Signals, location};
+use crate::app::{App, Exit, Reloading, Signals, location};
 use crate::config::{Config, ConfigError, Loader};
 use crate::telemetry::logging::Output;
 
@@ -10,13 +12,14 @@ pub(super) fn serve(options: ServeOptions) -> Result<u8, Failure> {
     let state_dir = options.state_dir.clone();
     let loader = with_flags(loader(&options.files)?, options)?;
     let loaded = loader.load().map_err(refused)?;
-    install_logging(&loaded.config, None, Output::Stdout)?;
+    let logging = install_logging(&loaded.config, None, Output::Stdout)?;
     loaded.announce(&loader);
-    let config = loaded.config;
-    let location = location(&config.store, state_dir.as_deref())?;
+    let location = location(&loaded.config.store, state_dir.as_deref())?;
     let exit = runtime()?.block_on(async {
         let signals = Signals::install().map_err(Failure::fault)?;
-        let app = App::build(config, &location).await?;
+        let app = App::build(loaded.config.clone(), &location).await?;
+        let look_now = Arc::clone(&signals.reload);
+        app.reload_with(Reloading { loader, loaded, logging: Some(logging), look_now });
         Ok::<_, Failure>(app.run(signals).await)
     })?;
     Ok(match exit {

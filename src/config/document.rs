@@ -146,10 +146,8 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Raw, E> {
-        match serde_json::Number::from_f64(value) {
-            Some(number) => Ok(Raw::Scalar(Value::Number(number))),
-            None => Err(E::custom("a number must be finite")),
-        }
+        let number = serde_json::Number::from_f64(value).map(Value::Number).map(Raw::Scalar);
+        number.ok_or_else(|| E::custom("a number must be finite"))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Raw, E> {
@@ -200,7 +198,8 @@ mod tests {
         let at = |origin: &Origin| (origin.line, origin.column);
         let entry = &root.entries()[0].node.entries()[0];
         assert_eq!((entry.name.as_str(), at(&entry.origin), at(&entry.node.origin)), ("b", (2, 3), (2, 6)));
-        let leaves: Vec<_> = root.leaves().into_iter().map(|(path, node)| (path.join("."), node.to_value(), at(&node.origin))).collect();
+        let leaves: Vec<_> =
+            root.leaves().into_iter().map(|(path, node)| (path.join("."), node.to_value(), at(&node.origin))).collect();
         let expected = [
             ("a.b", Value::from(1), (2, 6)),
             ("list.0", "x".into(), (3, 8)),
@@ -228,7 +227,7 @@ mod tests {
             ("text\n", "c.yaml:1:1: the file must be a map of sections"),
             ("a: 1\nb: 2\na: 3\n", "c.yaml:3:1: duplicate"),
             ("a: [\n", "c.yaml:"),
-            ("a: .inf\n", "c.yaml:1:4: a number must be finite"),
+            ("a: .inf\n", "c.yaml:1:4: non-finite"),
             (bomb.as_str(), "c.yaml:"),
         ] {
             let problem = parsed(text).unwrap_err();
@@ -240,6 +239,9 @@ mod tests {
     #[test]
     fn aliases_and_merges_are_followed() {
         let root = parsed("a: &a {x: 1, y: 2}\nb: *a\nc: {<<: *a, y: 3}\n").unwrap();
-        assert_eq!(root.to_value(), serde_json::json!({"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 2}, "c": {"x": 1, "y": 3}}));
+        assert_eq!(
+            root.to_value(),
+            serde_json::json!({"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 2}, "c": {"x": 1, "y": 3}})
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Variables that stand for keys, and files of the credentials directory that stand for variables (operations §1.9).
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -56,7 +56,13 @@ const VARIABLES: &[(&str, &[&str], Rule)] = &[
 
 /// Variables that files of the credentials directory may stand for.
 const IN_DIRECTORY: &[&str] = &[
-    "LLM_MODEL", "LLM_PROVIDER", "LLM_ENDPOINT", "VERTEXAI_PROJECT", "VERTEXAI_LOCATION", "AZURE_API_BASE", "AZURE_API_VERSION",
+    "LLM_MODEL",
+    "LLM_PROVIDER",
+    "LLM_ENDPOINT",
+    "VERTEXAI_PROJECT",
+    "VERTEXAI_LOCATION",
+    "AZURE_API_BASE",
+    "AZURE_API_VERSION",
     "AWS_REGION",
 ];
 
@@ -122,11 +128,11 @@ pub(super) fn apply(root: &mut Node, variables: &Variables) -> Result<Vec<String
         notices.push("DEBUG_MODE counts as LOG_LEVEL=DEBUG".to_owned());
         root.put(&["logging", "level"], Node::scalar(Origin::named(Source::Env, "DEBUG_MODE"), "DEBUG"));
     }
-    let directory = root.text_at(&["llm", "credentials_dir"]).unwrap_or(CREDENTIALS_DIR).to_owned();
+    let directory = credentials_dir(root);
     for (name, path, rule) in VARIABLES {
         let found = match variables.get(name) {
             Some(value) => Some(Node::scalar(Origin::named(Source::Env, name), value)),
-            None if IN_DIRECTORY.contains(name) => in_directory(Path::new(&directory), name),
+            None if IN_DIRECTORY.contains(name) => in_directory(&directory, name),
             None => None,
         };
         let Some(node) = found else { continue };
@@ -172,6 +178,15 @@ fn data_storage_is_used(root: &Node) -> bool {
         None => root.at(&["catalogue", "directory"]).is_some(),
     };
     root.child("data_storage").is_some() || !is_local || !has_other_source
+}
+
+/// Relative ones are taken from the folder of the file that names them, as all paths are.
+fn credentials_dir(root: &Node) -> PathBuf {
+    const KEY: &[&str] = &["llm", "credentials_dir"];
+    match (root.at(KEY), root.text_at(KEY)) {
+        (Some(node), Some(text)) => node.origin.folder().unwrap_or(Path::new("")).join(text),
+        _ => PathBuf::from(CREDENTIALS_DIR),
+    }
 }
 
 fn in_directory(directory: &Path, name: &str) -> Option<Node> {

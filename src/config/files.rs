@@ -75,7 +75,8 @@ pub(super) fn read(main: &Path, sdk: Option<&SdkFile>) -> Result<Read, Problem> 
     problems.extend(over.entries().iter().filter_map(foreign));
     if over.child("llm").is_none() && root.child("llm").is_none() {
         let path = sdk.map(|file| file.path.display().to_string()).unwrap_or_default();
-        notices.push(format!("{path} has no `llm` section, and neither has {}: no model is configured", main.display()));
+        notices
+            .push(format!("{path} has no `llm` section, and neither has {}: no model is configured", main.display()));
     }
     let mut over = over;
     if let Content::Map(entries) = &mut over.content {

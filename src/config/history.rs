@@ -17,13 +17,22 @@ const CHANGES: &[(&[&str], &str)] = &[
         &["prompt", "repeated_remediation_escalation_threshold"],
         "prompt.repeated_remediation_escalation_threshold: was always 2; now it counts as written",
     ),
-    (&["data_storage", "timeout"], "data_storage.timeout: only DATA_STORAGE_TIMEOUT was read; now it counts as written"),
+    (
+        &["data_storage", "timeout"],
+        "data_storage.timeout: only DATA_STORAGE_TIMEOUT was read; now it counts as written",
+    ),
 ];
 
 /// Keys by which a file of an earlier version is known.
 const SIGNS: &[&[&str]] = &[
-    &["dev_mode"], &["auth_enabled"], &["context_api"], &["kubernetes"], &["public_endpoints"], &["hapi"],
-    &["llm", "secrets_file"], &["audit", "buffer_size"],
+    &["dev_mode"],
+    &["auth_enabled"],
+    &["context_api"],
+    &["kubernetes"],
+    &["public_endpoints"],
+    &["hapi"],
+    &["llm", "secrets_file"],
+    &["audit", "buffer_size"],
 ];
 
 /// What is different now, one sentence for each key that is set; nothing for a file that was written for this version.

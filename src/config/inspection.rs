@@ -153,9 +153,9 @@ fn read(key: &Key, node: &Node) -> Result<Option<Node>, String> {
     }
     let content = match (key.kind, &node.content) {
         (Kind::Texts, Content::List(items)) => Content::List(all(items, text)?),
-        (Kind::Numbers(least, most), Content::List(items)) => {
-            Content::List(all(items, |value, _| number(value, |number| (least..=most).contains(&number), &range(least, most)))?)
-        }
+        (Kind::Numbers(least, most), Content::List(items)) => Content::List(all(items, |value, _| {
+            number(value, |number| (least..=most).contains(&number), &range(least, most))
+        })?),
         (Kind::Texts | Kind::Numbers(..), _) => return Err("must be a list".to_owned()),
         (kind, Content::Scalar(value)) => Content::Scalar(scalar(kind, value, &node.origin)?),
         (_, Content::List(_) | Content::Map(_)) => return Err("must be a single value".to_owned()),
@@ -181,7 +181,9 @@ fn scalar(kind: Kind, value: &Value, origin: &Origin) -> Result<Value, String> {
         Kind::Switch => switch(&meant),
         Kind::Whole(least, most) => whole(&meant, least, most),
         Kind::Number(least, most) => number(&meant, |number| (least..=most).contains(&number), &range(least, most)),
-        Kind::Positive(most) => number(&meant, |number| number > 0.0 && number <= most, &format!("above 0 and at most {most}")),
+        Kind::Positive(most) => {
+            number(&meant, |number| number > 0.0 && number <= most, &format!("above 0 and at most {most}"))
+        }
         Kind::Text | Kind::Secret => text(&meant, origin),
         Kind::Address(schemes) => address(&meant, schemes, origin),
         Kind::File => file(&meant, origin),

@@ -121,7 +121,9 @@ pub(super) fn fits(part: &str, name: &str) -> bool {
 
 /// All keys, section by section.
 pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
-    [service::KEYS, sources::KEYS, investigation::KEYS, llm::KEYS, llm::PHASES, llm::FALLBACKS, audit::KEYS].into_iter().flatten()
+    [service::KEYS, sources::KEYS, investigation::KEYS, llm::KEYS, llm::PHASES, llm::FALLBACKS, audit::KEYS]
+        .into_iter()
+        .flatten()
 }
 
 /// The key at a path.
@@ -142,10 +144,11 @@ pub(super) fn by_alias(path: &[String]) -> Option<(&'static Key, &'static str)> 
 
 /// Whether keys begin with this path.
 pub(super) fn is_section(path: &[String]) -> bool {
-    unbuilt::is_section(path) || keys().any(|key| {
-        let mut parts = key.parts();
-        path.iter().all(|name| parts.next().is_some_and(|part| fits(part, name))) && parts.next().is_some()
-    })
+    unbuilt::is_section(path)
+        || keys().any(|key| {
+            let mut parts = key.parts();
+            path.iter().all(|name| parts.next().is_some_and(|part| fits(part, name))) && parts.next().is_some()
+        })
 }
 
 /// Whether what follows a section is a list.

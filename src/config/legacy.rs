@@ -33,9 +33,8 @@ pub(super) fn settle(root: &mut Node, findings: &mut Findings) -> Vec<String> {
             root.put(new, node);
         }
     }
-    let says = |path: &[&str], value: bool| {
-        root.at(path).is_some_and(|node| node.content == Content::Scalar(value.into()))
-    };
+    let says =
+        |path: &[&str], value: bool| root.at(path).is_some_and(|node| node.content == Content::Scalar(value.into()));
     let wants_debug = says(&["debug", "enabled"], true);
     for (path, value, sentence) in [
         (&["auth_enabled"][..], false, "auth_enabled is false, but callers are always authenticated"),
@@ -59,7 +58,16 @@ pub(super) fn settle(root: &mut Node, findings: &mut Findings) -> Vec<String> {
 /// Paths that a file wants public and that are not.
 fn extra_public_endpoints(root: &Node) -> Option<String> {
     const PUBLIC: [&str; 11] = [
-        "/health", "/health/ready", "/ready", "/metrics", "/docs", "/redoc", "/openapi.json", "/healthz", "/livez", "/readyz",
+        "/health",
+        "/health/ready",
+        "/ready",
+        "/metrics",
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+        "/healthz",
+        "/livez",
+        "/readyz",
         "/startupz",
     ];
     let Content::List(items) = &root.child("public_endpoints")?.content else { return None };

@@ -202,7 +202,11 @@ fn placed(root: &Node, main: &Path, reason: String) -> Problem {
     let plain = reason.replace('"', "");
     let named = |path: &[String]| {
         let names: Vec<&str> = path.iter().map(String::as_str).filter(|name| name.parse::<usize>().is_err()).collect();
-        (1..=names.len()).rev().map(|count| names.iter().take(count).copied().collect::<Vec<_>>().join(".")).find(|path| plain.contains(path)).map_or(0, |path| path.len())
+        (1..=names.len())
+            .rev()
+            .map(|count| names.iter().take(count).copied().collect::<Vec<_>>().join("."))
+            .find(|path| plain.contains(path))
+            .map_or(0, |path| path.len())
     };
     let leaves = root.leaves();
     let mut nearest = (0, None);

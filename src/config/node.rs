@@ -182,9 +182,9 @@ impl Node {
         match &self.content {
             Content::Scalar(value) => value.clone(),
             Content::List(items) => items.iter().map(Self::to_value).collect(),
-            Content::Map(entries) => {
-                Value::Object(entries.iter().map(|entry| (entry.name.clone(), entry.node.to_value())).collect::<Map<_, _>>())
-            }
+            Content::Map(entries) => Value::Object(
+                entries.iter().map(|entry| (entry.name.clone(), entry.node.to_value())).collect::<Map<_, _>>(),
+            ),
         }
     }
 

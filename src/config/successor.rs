@@ -13,9 +13,8 @@ use table::{MAIN, RUNTIME, Reading, Row};
 /// Sections by which the static file is known.
 const SIGNS: [&str; 4] = ["runtime", "ai", "integrations", "interactive"];
 /// Keys by which the runtime file is known: they stand in sections elsewhere.
-const RUNTIME_SIGNS: [&str; 8] = [
-    "model", "endpoint", "apiKeyFile", "temperature", "maxRetries", "timeoutSeconds", "customHeaders", "phaseModels",
-];
+const RUNTIME_SIGNS: [&str; 8] =
+    ["model", "endpoint", "apiKeyFile", "temperature", "maxRetries", "timeoutSeconds", "customHeaders", "phaseModels"];
 
 /// A tree in the canonical dialect; every value keeps the place it was written at.
 #[derive(Debug)]

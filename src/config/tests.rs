@@ -38,22 +38,54 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("", "", "the file is empty"),
     ("cluster: {source: bundle}", ":1:19", "cluster.source is `bundle` but cluster.bundle names no folder"),
     ("investigation: {engine: model}", ":1:25", "investigation.engine is `model` but there is no `llm` section"),
-    ("investigation: {timeout_seconds: 5}", ":1:34", "investigation.timeout_seconds: is 5, it must be a whole number, 10 to 3600"),
-    ("investigation: {recreate_action_types: ['Roll back']}", ":1:41", "investigation.recreate_action_types names \"Roll back\", an action type is"),
-    ("investigation: {namespaces: {deny: ['kube-*']}}", ":1:37", "investigation.namespaces.deny names \"kube-*\", which cannot be a namespace"),
+    (
+        "investigation: {timeout_seconds: 5}",
+        ":1:34",
+        "investigation.timeout_seconds: is 5, it must be a whole number, 10 to 3600",
+    ),
+    (
+        "investigation: {recreate_action_types: ['Roll back']}",
+        ":1:41",
+        "investigation.recreate_action_types names \"Roll back\", an action type is",
+    ),
+    (
+        "investigation: {namespaces: {deny: ['kube-*']}}",
+        ":1:37",
+        "investigation.namespaces.deny names \"kube-*\", which cannot be a namespace",
+    ),
     (
         "{investigation: {namespaces: {allow: [shop]}}, \
          toolsets: {prometheus/metrics: {enabled: true, config: {prometheus_url: 'http://p'}}}}",
         ":1:39",
         "investigation.namespaces confines what tools read, but metrics and alerts cannot be confined",
     ),
-    ("compat: {sync_timeout_seconds: 0}", ":1:32", "compat.sync_timeout_seconds: is 0, it must be a whole number, 1 to 3600"),
+    (
+        "compat: {sync_timeout_seconds: 0}",
+        ":1:32",
+        "compat.sync_timeout_seconds: is 0, it must be a whole number, 1 to 3600",
+    ),
     ("compat: {default_mode: later}", ":1:24", "compat.default_mode: must be one of async, sync"),
     ("auth: {session_ownership: on}", ":1:27", "auth.session_ownership: must be one of off, enforce"),
-    ("shutdown: {drain_seconds: 300}", ":1:27", "shutdown.endpoint_delay_seconds, drain_seconds and flush_seconds sum to 315, the most is 300"),
-    ("toolsets: {prometheus/metric: {enabled: true}}", ":1:12", "toolsets.prometheus/metric: unknown group of tools, known are alertmanager, kubernetes/core, kubernetes/live-metrics"),
-    ("toolsets: {prometheus/metrics: {config: {prometheus_ur: x}}}", ":1:42", "toolsets.prometheus/metrics.config.prometheus_ur: unknown key (did you mean"),
-    ("toolsets: {prometheus/metrics: {enabled: true}}", ":1:42", "toolsets.\"prometheus/metrics\" is enabled but has no config.prometheus_url"),
+    (
+        "shutdown: {drain_seconds: 300}",
+        ":1:27",
+        "shutdown.endpoint_delay_seconds, drain_seconds and flush_seconds sum to 315, the most is 300",
+    ),
+    (
+        "toolsets: {prometheus/metric: {enabled: true}}",
+        ":1:12",
+        "toolsets.prometheus/metric: unknown group of tools, known are alertmanager, kubernetes/core, kubernetes/live-metrics",
+    ),
+    (
+        "toolsets: {prometheus/metrics: {config: {prometheus_ur: x}}}",
+        ":1:42",
+        "toolsets.prometheus/metrics.config.prometheus_ur: unknown key (did you mean",
+    ),
+    (
+        "toolsets: {prometheus/metrics: {enabled: true}}",
+        ":1:42",
+        "toolsets.\"prometheus/metrics\" is enabled but has no config.prometheus_url",
+    ),
     (
         "toolsets: {prometheus/metrics: {config: {prometheus_url: 'http://p', default_query_timeout_seconds: 200}}}",
         ":1:101",
@@ -64,7 +96,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         ":1:95",
         "toolsets.\"prometheus/metrics\".config.additional_labels: `a-b` is not a label name",
     ),
-    ("toolsets: {alertmanager: {config: {alertmanager_url: ' '}}}", ":1:35", "toolsets.alertmanager.config.alertmanager_url is required"),
+    (
+        "toolsets: {alertmanager: {config: {alertmanager_url: ' '}}}",
+        ":1:35",
+        "toolsets.alertmanager.config.alertmanager_url is required",
+    ),
     (
         "toolsets: {alertmanager: {config: {alertmanager_url: 'http://a', bearer_token_file: t, headers: {authorization: x}}}}",
         ":1:",
@@ -74,8 +110,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("llm: {}", ":1:6", "llm.model: is required: name the model in the `llm` section, or with LLM_MODEL"),
     ("llm: {model: 4}", ":1:14", "llm.model: must be text, not a number: put it in quotes"),
     ("llm: {model: m, provider: cohere}", ":1:27", "llm.provider: unknown provider `cohere`, expected one of"),
-    ("llm: {model: m, endpoint: 'ftp://user:hunter2@h'}", ":1:27", "llm.endpoint: must be an absolute address: http://… or https://…"),
-    ("server: {health_addr: ':8081'}", ":1:23", "server.health_addr: this version serves probes and metrics on server.port only"),
+    (
+        "llm: {model: m, endpoint: 'ftp://user:hunter2@h'}",
+        ":1:27",
+        "llm.endpoint: must be an absolute address: http://… or https://…",
+    ),
+    (
+        "server: {health_addr: ':8081'}",
+        ":1:23",
+        "server.health_addr: this version serves probes and metrics on server.port only",
+    ),
     ("mcp_servers: {custom: {url: 'http://m'}}", ":1:15", "mcp_servers.custom: this version asks no MCP servers"),
 ];
 
@@ -185,9 +229,13 @@ fn a_file_in_the_credentials_directory_ranks_below_its_variable_and_above_the_fi
     for (name, text) in [("LLM_MODEL", " from-directory\n"), ("AZURE_API_BASE", "http://a"), ("AWS_REGION", "eu")] {
         std::fs::write(directory.join(name), text).unwrap();
     }
-    let llm = |variables| Loader::new(&path, Variables::of(variables)).load().unwrap().config.llm.unwrap();
+    let llm =
+        |variables: &[(&str, &str)]| Loader::new(&path, Variables::of(variables)).load().unwrap().config.llm.unwrap();
     let found = llm(&[]);
-    assert_eq!((found.model.as_str(), found.endpoint.as_deref(), found.aws_region), ("from-directory", Some("http://a"), None));
+    assert_eq!(
+        (found.model.as_str(), found.endpoint.as_deref(), found.aws_region),
+        ("from-directory", Some("http://a"), None)
+    );
     assert_eq!(llm(&[("LLM_MODEL", "variable")]).model, "variable");
 }
 
@@ -196,7 +244,7 @@ fn variables_that_must_not_be_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.yaml");
     std::fs::write(&path, "llm: {model: m}\nlogging: {level: ERROR}\n").unwrap();
-    let loaded = |variables| Loader::new(&path, Variables::of(variables)).load();
+    let loaded = |variables: &[(&str, &str)]| Loader::new(&path, Variables::of(variables)).load();
     assert!(loaded(&[("ENV_MODE", "development")]).unwrap_err().to_string().starts_with("ENV_MODE: only `production`"));
     assert!(loaded(&[("ENV_MODE", "production")]).is_ok());
     assert!(loaded(&[("API_PORT", "many")]).unwrap_err().to_string().starts_with("API_PORT: server.port: must be"));
@@ -212,7 +260,10 @@ fn variables_that_must_not_be_ignored() {
     let llm = config.llm.as_ref().unwrap();
     assert!(!config.reload.enabled && llm.reasoning.enabled);
     assert_eq!((llm.temperature, llm.endpoint.as_deref()), (Some(0.3), Some("http://e")));
-    assert_eq!((config.logging.level, config.environment.as_deref()), (crate::telemetry::logging::Level::Debug, Some("staging")));
+    assert_eq!(
+        (config.logging.level, config.environment.as_deref()),
+        (crate::telemetry::logging::Level::Debug, Some("staging"))
+    );
     for (name, value) in [("AUTH_ENABLED", "false"), ("EXTRA_HEADERS", "x"), ("CONTEXT_API_URL", "http://c")] {
         let notices = loaded(&[(name, value)]).unwrap().notices;
         assert!(notices.iter().any(|notice| notice.starts_with(name)), "{notices:?}");

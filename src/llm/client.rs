@@ -128,8 +128,10 @@ impl Read {
         if let Some(trusted) = &self.trusted {
             builder = builder.tls_certs_only(certificates("llm.tls_ca_file", trusted)?);
         } else if !self.bundles.is_empty() {
-            let found =
-                self.bundles.iter().map(|bundle| certificates("a certificate bundle of the environment or tls.ca_file", bundle));
+            let found = self
+                .bundles
+                .iter()
+                .map(|bundle| certificates("a certificate bundle of the environment or tls.ca_file", bundle));
             builder = builder.tls_certs_merge(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten());
         }
         if let Some(identity) = &self.identity {

@@ -5,6 +5,7 @@
 //! cut and capped, so that no caller can grow the number of series without bound.
 
 mod audit;
+mod config;
 mod families;
 pub mod labels;
 mod process;
@@ -18,9 +19,9 @@ use prometheus::{Encoder, TextEncoder};
 pub use self::audit::AuditOutbox;
 use self::families::Families;
 pub use self::labels::{
-    AuditEndpoint, AuditWrite, AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason,
-    EvictionReason, InjectionSign, InvestigationStatus, LlmErrorKind, LlmStatus, Phase, PhaseOutcome, RedactedIn,
-    RetryOutcome, SessionOutcome, StoredStatus, TokenType, ToolStatus,
+    AuditEndpoint, AuditWrite, AuthResult, AuthReview, CacheResult, ConfigFault, ConfigSource, DenialReason,
+    Dependency, DropReason, EvictionReason, InjectionSign, InvestigationStatus, LlmErrorKind, LlmStatus, Phase,
+    PhaseOutcome, RedactedIn, ReloadResult, RetryOutcome, SessionOutcome, StoredStatus, TokenType, ToolStatus,
 };
 use self::process::ProcessFamilies;
 use super::Build;

@@ -3,6 +3,7 @@
 
 mod audit;
 mod catalogue;
+mod configuration;
 mod conformance;
 mod datastorage;
 mod deploy;
@@ -22,6 +23,7 @@ mod llm;
 mod malformed;
 mod process;
 mod prometheus_tools;
+mod reload;
 mod scenarios;
 mod service;
 mod sessions;

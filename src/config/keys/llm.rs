@@ -32,12 +32,26 @@ macro_rules! profile {
             key(concat!($at, ".timeout_seconds"), Whole(1, 1_800), "", "As `llm.timeout_seconds`.").next(),
             key(concat!($at, ".max_retries"), Whole(0, 10), "", "As `llm.max_retries`.").next(),
             key(concat!($at, ".temperature"), Number(0.0, 2.0), "", "As `llm.temperature`.").next(),
-            key(concat!($at, ".max_tokens_per_request"), Whole(1, 200_000), "", "As `llm.max_tokens_per_request`.").next(),
-            key(concat!($at, ".context_window_tokens"), Whole(4_000, 10_000_000), "", "As `llm.context_window_tokens`.").next(),
+            key(concat!($at, ".max_tokens_per_request"), Whole(1, 200_000), "", "As `llm.max_tokens_per_request`.")
+                .next(),
+            key(
+                concat!($at, ".context_window_tokens"),
+                Whole(4_000, 10_000_000),
+                "",
+                "As `llm.context_window_tokens`.",
+            )
+            .next(),
             key(concat!($at, ".reasoning.enabled"), Switch, "", "As `llm.reasoning.enabled`.").next(),
-            key(concat!($at, ".reasoning.budget_tokens"), Whole(1, MANY), "", "As `llm.reasoning.budget_tokens`.").next(),
+            key(concat!($at, ".reasoning.budget_tokens"), Whole(1, MANY), "", "As `llm.reasoning.budget_tokens`.")
+                .next(),
             key(concat!($at, ".reasoning.effort"), Word(EFFORTS), "", "As `llm.reasoning.effort`.").next(),
-            key(concat!($at, ".reasoning.capability_override"), Word(OVERRIDES), "", "As `llm.reasoning.capability_override`.").next(),
+            key(
+                concat!($at, ".reasoning.capability_override"),
+                Word(OVERRIDES),
+                "",
+                "As `llm.reasoning.capability_override`.",
+            )
+            .next(),
         ]
     };
 }

@@ -11,7 +11,10 @@ pub fn reference() -> String {
     for key in keys() {
         let (first, _) = key.path.split_once('.').unwrap_or(("service", ""));
         if first != section {
-            let _ = write!(text, "\n### `{first}`\n\n| Key | Takes | Default | Changes | Meaning |\n|---|---|---|---|---|\n");
+            let _ = write!(
+                text,
+                "\n### `{first}`\n\n| Key | Takes | Default | Changes | Meaning |\n|---|---|---|---|---|\n"
+            );
             section = first;
         }
         let default = if key.default.is_empty() { "–".to_owned() } else { format!("`{}`", key.default) };

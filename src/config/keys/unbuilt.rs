@@ -22,10 +22,13 @@ const FIXED: &str = "the endpoint of metrics is fixed";
 const IN_CLUSTER: &str = "in-cluster discovery, KUBECONFIG or `cluster.kubeconfig` decides";
 const RETIRED: &str = "that service was retired";
 const BUILT_IN: &str = "these tools are built in";
-const ONE_PORT: &str = "this version serves probes and metrics on server.port only: point them there and remove the key";
+const ONE_PORT: &str =
+    "this version serves probes and metrics on server.port only: point them there and remove the key";
 const NO_TLS: &str = "this version speaks plain HTTP: put TLS in front of it and remove the key";
-const NO_RATE_LIMIT: &str = "this version has no rate limit for clients: limit them in front of it and remove the section";
-const NO_SUMMARIES: &str = "this version does not summarise tool output: remove the key, the output is shortened by rules";
+const NO_RATE_LIMIT: &str =
+    "this version has no rate limit for clients: limit them in front of it and remove the section";
+const NO_SUMMARIES: &str =
+    "this version does not summarise tool output: remove the key, the output is shortened by rules";
 const NO_TRACES: &str = "this version exports no traces: remove the key";
 const READINESS: &str = "this version has fixed rules of readiness: remove the key";
 const POLLED: &str = "files are polled by content every `reload.poll_seconds`";
@@ -52,15 +55,30 @@ const TABLE: &[(&str, Unbuilt)] = &[
         Ignored("there is no rate limit for clients"),
     ),
     ("server.rate_limit.trusted_proxy_cidrs.[]", Ignored("there is no rate limit for clients")),
-    ("server.admin_endpoints", refused(&["false"], "this version has no administrative paths: change logging.level in the file, it is live")),
-    ("investigation.selection.conversation", refused(&["seeded"], "this version always begins the selection anew: remove the key")),
-    ("investigation.max_repeated_failures", refused(&["3"], "this version stops a tool after 3 equal failures: remove the key")),
-    ("investigation.exempt_prefixes.[]", refused(&["todo_"], "this version exempts no tool from its budgets: remove the key")),
+    (
+        "server.admin_endpoints",
+        refused(&["false"], "this version has no administrative paths: change logging.level in the file, it is live"),
+    ),
+    (
+        "investigation.selection.conversation",
+        refused(&["seeded"], "this version always begins the selection anew: remove the key"),
+    ),
+    (
+        "investigation.max_repeated_failures",
+        refused(&["3"], "this version stops a tool after 3 equal failures: remove the key"),
+    ),
+    (
+        "investigation.exempt_prefixes.[]",
+        refused(&["todo_"], "this version exempts no tool from its budgets: remove the key"),
+    ),
     ("investigation.summarizer_threshold_chars", Ignored("tool output is shortened by rules")),
     ("investigation.summarizer_model", refused(&[""], NO_SUMMARIES)),
     ("investigation.enrichment_max_retries", refused(&["3"], "look-ups have fixed retries: remove the key")),
     ("investigation.enrichment_base_backoff_ms", refused(&["1000"], "look-ups have fixed pauses: remove the key")),
-    ("prompt.confidence_threshold_human_review", refused(&["0.7"], "the decision table has fixed bands, the first begins at 0.7: remove the key")),
+    (
+        "prompt.confidence_threshold_human_review",
+        refused(&["0.7"], "the decision table has fixed bands, the first begins at 0.7: remove the key"),
+    ),
     ("metrics.legacy_names.[]", refused(&[], "this version exports the current names only: remove the key")),
     ("metrics.per_tool", refused(&["true"], "this version always labels tools: remove the key")),
     ("telemetry.endpoint", refused(&[""], NO_TRACES)),
@@ -89,7 +107,12 @@ pub(super) fn is_list(section: &[String]) -> bool {
 /// What may follow a section.
 pub(super) fn names_in(section: &[String]) -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(|(pattern, _)| is_at(pattern, section, false)).flat_map(|(pattern, _)| {
-        pattern.split('.').nth(section.len()).into_iter().flat_map(|name| name.split('|')).filter(|name| !matches!(*name, "*" | "[]"))
+        pattern
+            .split('.')
+            .nth(section.len())
+            .into_iter()
+            .flat_map(|name| name.split('|'))
+            .filter(|name| !matches!(*name, "*" | "[]"))
     })
 }
 

@@ -13,7 +13,9 @@ fn translated(text: &str) -> Translated {
 
 #[test]
 fn durations_as_go_writes_them() {
-    for (text, seconds) in [("30s", Ok(30.0)), ("1h30m", Ok(5_400.0)), ("500ms", Ok(0.5)), ("1.5m", Ok(90.0)), ("0", Ok(0.0))] {
+    for (text, seconds) in
+        [("30s", Ok(30.0)), ("1h30m", Ok(5_400.0)), ("500ms", Ok(0.5)), ("1.5m", Ok(90.0)), ("0", Ok(0.0))]
+    {
         assert_eq!(duration(text), seconds, "{text}");
     }
     for wrong in ["", "30", "s", "1x", "5 m", "-1s"] {
@@ -88,7 +90,11 @@ fn what_cannot_be_honoured_is_refused_and_what_nobody_asked_for_is_told() {
         ("runtime: {audit: {enabled: true}}", "", ""),
         ("runtime: {server: {healthAddr: ':8081'}}", "", "runtime.server.healthAddr has no effect"),
         ("runtime: {server: {healthAddr: ':9999'}}", "runtime.server.healthAddr: cannot be honoured", ""),
-        ("runtime: {server: {tls: {certDir: /certs}}}", "runtime.server.tls.certDir: this version speaks plain HTTP", ""),
+        (
+            "runtime: {server: {tls: {certDir: /certs}}}",
+            "runtime.server.tls.certDir: this version speaks plain HTTP",
+            "",
+        ),
         ("interactive: {enabled: false, timeout: 1s}", "", "interactive has no effect"),
         ("interactive: {enabled: true}", "interactive: cannot be honoured", ""),
         ("interactive: {}", "", ""),
@@ -96,12 +102,18 @@ fn what_cannot_be_honoured_is_refused_and_what_nobody_asked_for_is_told() {
         ("runtime: {session: {ttl: soon}}", "runtime.session.ttl: must be a duration", ""),
         ("runtime: {sessions: {}}", "runtime.sessions: unknown key (did you mean `runtime.session`?)", ""),
         ("ai: {anomaly: {}}", "ai.anomaly: unknown key (did you mean `ai.safety.anomaly`?)", ""),
-        ("ai: {llm: {oauth2: {tokenURI: x}}}", "ai.llm.oauth2.tokenURI: unknown key (did you mean `ai.llm.oauth2.tokenURL`?)", ""),
+        (
+            "ai: {llm: {oauth2: {tokenURI: x}}}",
+            "ai.llm.oauth2.tokenURI: unknown key (did you mean `ai.llm.oauth2.tokenURL`?)",
+            "",
+        ),
         ("{ai: {}, logging: {level: INFO}}", "logging: belongs to another dialect: one file must not mix them", ""),
     ] {
         let translated = translated(text);
         let problems: Vec<String> = translated.problems.iter().map(ToString::to_string).collect();
-        let is_told = |told: &str, all: &[String]| if told.is_empty() { all.is_empty() } else { all.len() == 1 && all[0].contains(told) };
+        let is_told = |told: &str, all: &[String]| {
+            if told.is_empty() { all.is_empty() } else { all.len() == 1 && all[0].contains(told) }
+        };
         assert!(is_told(refused, &problems), "{text}: {problems:?}");
         assert!(is_told(noticed, &translated.notices), "{text}: {:?}", translated.notices);
     }

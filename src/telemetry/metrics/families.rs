@@ -1,12 +1,14 @@
 //! Every metric family: its name, help text, labels and buckets, each written once (operations §4.2, §4.4).
 
 mod audit;
+mod config;
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 pub(super) use self::audit::AuditFamilies;
+pub(super) use self::config::ConfigFamilies;
 use super::MetricsError;
 use super::labels::{
     AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason, EvictionReason, InjectionSign,
@@ -72,6 +74,7 @@ pub(super) struct Families {
     pub(super) audit_emitted: IntCounterVec,
     pub(super) audit_dropped: IntCounterVec,
     pub(super) audit: AuditFamilies,
+    pub(super) config: ConfigFamilies,
 
     pub(super) dependency_up: IntGaugeVec,
     pub(super) dependency_request_seconds: HistogramVec,
@@ -228,6 +231,7 @@ impl Families {
             )?,
             audit_dropped: r.counters("audit_events_dropped_total", "Audit events given up", &["service", "reason"])?,
             audit: AuditFamilies::register(&r)?,
+            config: ConfigFamilies::register(&r)?,
 
             dependency_up: r.gauges(
                 "aiagent_api_dependency_up",
