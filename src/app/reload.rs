@@ -192,10 +192,10 @@ impl Reloader {
     fn tell(&mut self, candidate: &Candidate, changed: &[ConfigSource], began: Instant) {
         self.count += 1;
         let (hash, previous_hash) = (self.seen.whole(), self.in_use.whole());
-        let sources = names(changed);
+        self.show(candidate, changed, &hash);
         tracing::info!(
             event = "config_reloaded",
-            source = sources,
+            source = names(changed),
             hash,
             previous_hash,
             changed = candidate.changed.join(", "),
@@ -207,9 +207,17 @@ impl Reloader {
             let keys = candidate.needs_restart.join(", ");
             tracing::warn!(event = "reload_restart_required", keys, "changes that wait for a restart");
         }
+        if !candidate.shadowed.is_empty() {
+            let keys = candidate.shadowed.join(", ");
+            tracing::warn!(event = "reload_field_shadowed", keys, "changes that a variable or a flag hides");
+        }
         for (old, new) in candidate.identity_changes(&self.active.config) {
             tracing::info!(event = "llm_identity_changed", old, new, hash, "another model answers new investigations");
         }
+    }
+
+    /// Where others look: metrics and `GET /config`.
+    fn show(&self, candidate: &Candidate, changed: &[ConfigSource], hash: &str) {
         let now = Timestamp::now();
         for source in changed {
             self.metrics.config_looked_at(*source, ReloadResult::Applied, now.as_second());
@@ -221,7 +229,7 @@ impl Reloader {
         let told = summary(&candidate.config);
         self.view.change(|summary| {
             *summary = told;
-            (summary.active_hash, summary.on_disk_hash) = (Some(hash.clone()), Some(hash));
+            (summary.active_hash, summary.on_disk_hash) = (Some(hash.to_owned()), Some(hash.to_owned()));
             summary.last_reload = Some(now.to_string());
             summary.fields = fields;
         });
@@ -229,23 +237,23 @@ impl Reloader {
 
     fn reject(&self, changed: &[ConfigSource], rejection: Rejection) {
         let (active_hash, rejected_hash) = (self.in_use.whole(), self.seen.whole());
+        for source in changed {
+            self.metrics.config_rejected(*source, rejection.fault);
+        }
+        let (at, problems) = (Timestamp::now().to_string(), rejection.problems.clone());
+        self.view.change(|summary| {
+            summary.on_disk_hash = Some(rejected_hash.clone());
+            summary.last_rejected = Some(RejectedConfig { hash: rejected_hash.clone(), at, problems });
+        });
         tracing::error!(
             event = "config_reload_rejected",
             source = names(changed),
             rejected_hash,
             active_hash,
-            problems = serde_json::Value::from(rejection.problems.clone()).to_string(),
             error_count = rejection.problems.len(),
+            problems = serde_json::Value::from(rejection.problems).to_string(),
             "the configuration on disk is not taken over; the active one stays"
         );
-        for source in changed {
-            self.metrics.config_rejected(*source, rejection.fault);
-        }
-        let at = Timestamp::now().to_string();
-        self.view.change(|summary| {
-            summary.on_disk_hash = Some(rejected_hash.clone());
-            summary.last_rejected = Some(RejectedConfig { hash: rejected_hash, at, problems: rejection.problems });
-        });
     }
 }
 

@@ -8,6 +8,9 @@ use super::{CatalogueSource, Config};
 use crate::audit::AuditSink;
 use crate::datastorage::DataStorageConfig;
 
+/// How long the calling controller waits for a result, seconds.
+const CALLER_PATIENCE_SECONDS: u64 = 600;
+
 /// `tls`: certificates of earlier versions, for calls to `DataStorage` and to the model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -34,6 +37,12 @@ impl Config {
         }
         if let Some(path) = &self.absent_ca_file {
             notices.push(format!("tls.ca_file {} does not exist: the system's certificates count", path.display()));
+        }
+        if self.investigation.timeout_seconds > CALLER_PATIENCE_SECONDS {
+            let seconds = self.investigation.timeout_seconds;
+            notices.push(format!(
+                "investigation.timeout_seconds is {seconds}: the calling controller gives up after {CALLER_PATIENCE_SECONDS}"
+            ));
         }
         notices.extend(self.audit.notices());
         notices

@@ -98,7 +98,8 @@ impl Findings {
                 return Fate::Goes;
             }
         }
-        Fate::Stays
+        // Nothing is left of a section without keys that do something.
+        if keys::is_built_section(path) { Fate::Stays } else { Fate::Goes }
     }
 
     fn unbuilt(&mut self, treatment: Unbuilt, node: &Node, path: &[String]) {
@@ -153,7 +154,7 @@ fn read(key: &Key, node: &Node) -> Result<Option<Node>, String> {
     }
     let content = match (key.kind, &node.content) {
         (Kind::Texts, Content::List(items)) => Content::List(all(items, text)?),
-        (Kind::Numbers(least, most), Content::List(items)) => Content::List(all(items, |value, _| {
+        (Kind::Numbers(least, most), Content::List(items)) => Content::List(all(items, |value| {
             number(value, |number| (least..=most).contains(&number), &range(least, most))
         })?),
         (Kind::Texts | Kind::Numbers(..), _) => return Err("must be a list".to_owned()),
@@ -163,9 +164,9 @@ fn read(key: &Key, node: &Node) -> Result<Option<Node>, String> {
     Ok(Some(Node { origin: node.origin.clone(), content }))
 }
 
-fn all(items: &[Node], read: impl Fn(&Value, &Origin) -> Result<Value, String>) -> Result<Vec<Node>, String> {
+fn all(items: &[Node], read: impl Fn(&Value) -> Result<Value, String>) -> Result<Vec<Node>, String> {
     let item = |item: &Node| match &item.content {
-        Content::Scalar(value) => Ok(Node::scalar(item.origin.clone(), read(value, &item.origin)?)),
+        Content::Scalar(value) => Ok(Node::scalar(item.origin.clone(), read(value)?)),
         Content::List(_) | Content::Map(_) => Err("must be a list of single values".to_owned()),
     };
     items.iter().map(item).collect()
@@ -184,12 +185,12 @@ fn scalar(kind: Kind, value: &Value, origin: &Origin) -> Result<Value, String> {
         Kind::Positive(most) => {
             number(&meant, |number| number > 0.0 && number <= most, &format!("above 0 and at most {most}"))
         }
-        Kind::Text | Kind::Secret => text(&meant, origin),
-        Kind::Address(schemes) => address(&meant, schemes, origin),
+        Kind::Text | Kind::Secret => text(&meant),
+        Kind::Address(schemes) => address(&meant, schemes),
         Kind::File => file(&meant, origin),
-        Kind::Word(words) => word(&meant, words, origin),
+        Kind::Word(words) => word(&meant, words),
         Kind::Checked(check) => {
-            let value = text(&meant, origin)?;
+            let value = text(&meant)?;
             check(value.as_str().unwrap_or_default())?;
             Ok(value)
         }
@@ -247,7 +248,7 @@ fn range(least: f64, most: f64) -> String {
     if least < most { format!("{least} to {most}") } else { format!("{least}") }
 }
 
-fn text(value: &Value, _origin: &Origin) -> Result<Value, String> {
+fn text(value: &Value) -> Result<Value, String> {
     match value {
         Value::String(_) => Ok(value.clone()),
         Value::Number(_) | Value::Bool(_) => Err(format!("must be text, not {}: put it in quotes", name_of(value))),
@@ -256,8 +257,8 @@ fn text(value: &Value, _origin: &Origin) -> Result<Value, String> {
 }
 
 /// Addresses may hold a password: they are not repeated.
-fn address(value: &Value, schemes: &[&str], origin: &Origin) -> Result<Value, String> {
-    let value = text(value, origin)?;
+fn address(value: &Value, schemes: &[&str]) -> Result<Value, String> {
+    let value = text(value)?;
     let url = value.as_str().and_then(|text| reqwest::Url::parse(text.trim()).ok());
     match url {
         Some(url) if schemes.contains(&url.scheme()) && url.has_host() => Ok(value),
@@ -266,7 +267,7 @@ fn address(value: &Value, schemes: &[&str], origin: &Origin) -> Result<Value, St
 }
 
 fn file(value: &Value, origin: &Origin) -> Result<Value, String> {
-    let value = text(value, origin)?;
+    let value = text(value)?;
     let path = value.as_str().unwrap_or_default();
     Ok(match origin.folder() {
         Some(folder) => folder.join(path).display().to_string().into(),
@@ -274,8 +275,8 @@ fn file(value: &Value, origin: &Origin) -> Result<Value, String> {
     })
 }
 
-fn word(value: &Value, words: &[&str], origin: &Origin) -> Result<Value, String> {
-    let text = text(value, origin)?;
+fn word(value: &Value, words: &[&str]) -> Result<Value, String> {
+    let text = text(value)?;
     let given = text.as_str().unwrap_or_default().trim();
     if words.contains(&given) {
         return Ok(given.into());

@@ -144,11 +144,15 @@ pub(super) fn by_alias(path: &[String]) -> Option<(&'static Key, &'static str)> 
 
 /// Whether keys begin with this path.
 pub(super) fn is_section(path: &[String]) -> bool {
-    unbuilt::is_section(path)
-        || keys().any(|key| {
-            let mut parts = key.parts();
-            path.iter().all(|name| parts.next().is_some_and(|part| fits(part, name))) && parts.next().is_some()
-        })
+    unbuilt::is_section(path) || is_built_section(path)
+}
+
+/// Whether keys that do something begin with this path.
+pub(super) fn is_built_section(path: &[String]) -> bool {
+    keys().any(|key| {
+        let mut parts = key.parts();
+        path.iter().all(|name| parts.next().is_some_and(|part| fits(part, name))) && parts.next().is_some()
+    })
 }
 
 /// Whether what follows a section is a list.

@@ -14,6 +14,11 @@ const MOVED: &[(&[&str], &[&str])] = &[
     (&["api_port"], &["server", "port"]),
 ];
 
+/// Names that only this page knows.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    MOVED.iter().filter_map(|(old, _)| old.first().copied()).chain(["mcp_servers"])
+}
+
 /// Takes over what stands under old names. One sentence for each thing an operator should know.
 pub(super) fn settle(root: &mut Node, findings: &mut Findings) -> Vec<String> {
     let mut notices = Vec::new();

@@ -57,6 +57,8 @@ pub struct Loaded {
     /// Keys of this configuration that earlier versions did not act on, one sentence each; empty unless it looks like one
     /// of theirs.
     pub semantics_changed: Vec<String>,
+    /// Values of files that a variable, a flag or the credentials directory hides: path and value.
+    pub shadowed: Vec<(String, String)>,
     /// Of the files.
     pub hashes: Hashes,
 }
@@ -115,10 +117,6 @@ impl Loader {
         self.sdk.as_ref().map(|file| file.path.as_path())
     }
 
-    pub fn variables(&self) -> &Variables {
-        &self.variables
-    }
-
     /// Reads everything.
     ///
     /// # Errors
@@ -131,10 +129,12 @@ impl Loader {
         notices.extend(legacy::settle(&mut root, &mut findings));
         let names_cluster = root.child("cluster").is_some();
         let semantics_changed = history::changes(&root, read.sdk_hash.is_some());
+        let files = root.clone();
         notices.extend(environment::apply(&mut root, &self.variables)?);
         for (path, node) in &self.flags {
             root.put(path, node.clone());
         }
+        let shadowed = shadowed(&files, &root);
         findings.inspect(&mut root);
         findings.unknown.extend(read.problems);
         let Findings { unknown, wrong, ignored } = findings;
@@ -156,7 +156,7 @@ impl Loader {
         notices.extend(config.notices());
         let fields = effective::fields(&root, &config);
         let hashes = Hashes { main: read.main_hash, sdk: read.sdk_hash };
-        Ok(Loaded { config, fields, unknown, ignored, notices, semantics_changed, hashes })
+        Ok(Loaded { config, fields, unknown, ignored, notices, semantics_changed, shadowed, hashes })
     }
 
     fn policy(&self) -> Result<UnknownKeys, Problem> {
@@ -167,6 +167,16 @@ impl Loader {
         let wrong = || Problem::new(&Origin::named(Source::Env, NAME), "", "must be error or warn".to_owned());
         UnknownKeys::parse(text).ok_or_else(wrong)
     }
+}
+
+/// What the files say where something that wins over them says something else.
+fn shadowed(files: &Node, root: &Node) -> Vec<(String, String)> {
+    let hidden = |(path, node): (Vec<String>, &Node)| {
+        let names: Vec<&str> = path.iter().map(String::as_str).collect();
+        let below = files.at(&names).filter(|below| below.origin != node.origin)?;
+        Some((path.join("."), below.to_value().to_string()))
+    };
+    root.leaves().into_iter().filter_map(hidden).collect()
 }
 
 /// A model that is configured needs a name.

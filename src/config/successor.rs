@@ -126,6 +126,7 @@ impl Translation {
             Reading::Off(_) if node.entries().is_empty() => return,
             Reading::Off(reason) if is_on(&node) => Err(format!("cannot be honoured: {reason}")),
             Reading::Off(reason) => {
+                self.misspelt_switch(&node, path);
                 self.notices.push(format!("{shown} has no effect: {reason}"));
                 return;
             }
@@ -150,6 +151,16 @@ impl Translation {
                 let origin = Origin { written: None, ..node.origin };
                 self.problems.push(Problem::new(&origin, &shown, reason));
             }
+        }
+    }
+
+    /// A section whose keys are nobody's must not be switched on by a word that is nearly `enabled`.
+    fn misspelt_switch(&mut self, section: &Node, path: &[String]) {
+        let is_near =
+            |entry: &&Entry| entry.name != "enabled" && suggestion::nearest(&entry.name, ["enabled"]).is_some();
+        for entry in section.entries().iter().filter(is_near) {
+            let at = |name: &str| format!("{}.{name}", path.join("."));
+            self.problems.push(Problem::unknown_key(&entry.origin, &at(&entry.name), Some(at("enabled"))));
         }
     }
 

@@ -1,14 +1,14 @@
 //! What a misspelt key was probably meant to be (operations §1.8).
 
-use super::keys;
+use super::{keys, legacy};
 
 /// Most letters that differ.
 const DISTANCE_MAX: usize = 2;
 
 /// A key of the same section that is nearly the same, else a key of that name elsewhere, as a whole path.
 pub(super) fn for_key(section: &[String], name: &str) -> Option<String> {
-    let nearest = nearest(name, keys::names_in(section));
-    match nearest {
+    let others = legacy::names().filter(|_| section.is_empty());
+    match nearest(name, keys::names_in(section).into_iter().chain(others)) {
         Some(near) => Some(section.iter().map(String::as_str).chain([near]).collect::<Vec<_>>().join(".")),
         None => elsewhere(name),
     }

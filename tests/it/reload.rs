@@ -205,6 +205,21 @@ async fn every_file_counts_when_it_is_swapped_and_a_broken_one_changes_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_level_of_the_log_changes_at_once() {
+    let provider = Provider::start(|_, _| nonsense()).await;
+    let mut mounted = Mounted::new(&provider.address);
+    let service = mounted.start();
+    let caller = mounted.caller();
+    caller.get(&service, "/health").await;
+    mounted.main.swap(&[("config.yaml", &main_text("logging: {level: DEBUG}\n"))]);
+    assert_eq!(service.wait_for("config_reloaded")["changed"], "logging.level");
+    // Answered probes are told at this level only.
+    caller.get(&service, "/health").await;
+    let probe = service.wait_for("request_completed");
+    assert_eq!((&probe["path"], &probe["level"]), (&json!("/health"), &json!("debug")), "{probe}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_investigation_ends_with_the_model_it_began_with() {
     let provider = Provider::start(|_, number| match number {
         0 => nonsense().after(Duration::from_secs(2)),

@@ -15,6 +15,8 @@ pub(super) struct Candidate {
     pub(super) changed: Vec<String>,
     /// Paths of keys whose shown value differs and does not count before a restart.
     pub(super) needs_restart: Vec<String>,
+    /// Paths of keys that changed in a file and are set by something that wins over it.
+    pub(super) shadowed: Vec<String>,
     /// Another model, where the active configuration allows none.
     forbidden_identity: Option<String>,
 }
@@ -30,7 +32,9 @@ impl Candidate {
         let forbidden_identity = forbidden.map(|(old, new)| {
             format!("llm.identity_change is `restart`: {old} cannot become {new} without one; nothing is taken over")
         });
-        Self { config, fields, changed, needs_restart, forbidden_identity }
+        let is_new = |hidden: &&(String, String)| !active.shadowed.contains(hidden);
+        let shadowed = loaded.shadowed.iter().filter(is_new).map(|(path, _)| path.clone()).collect();
+        Self { config, fields, changed, needs_restart, shadowed, forbidden_identity }
     }
 
     /// # Errors
@@ -162,6 +166,20 @@ mod tests {
         assert_eq!(changes[0], ("mock/a".to_owned(), "mock/b".to_owned()));
         assert!(!candidate.keeps_model(&active.config));
         assert!(Candidate::of(&active, &loaded(ACTIVE)).keeps_model(&active.config));
+    }
+
+    #[test]
+    fn what_a_variable_hides_is_told_when_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yaml");
+        let load = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            Loader::new(&path, Variables::of(&[("LOG_LEVEL", "WARN")])).load().unwrap()
+        };
+        let active = load("logging: {level: INFO}\n");
+        assert_eq!(Candidate::of(&active, &load("logging: {level: INFO}\n")).shadowed, Vec::<String>::new());
+        let candidate = Candidate::of(&active, &load("logging: {level: DEBUG}\n"));
+        assert_eq!((candidate.shadowed, candidate.changed), (vec!["logging.level".to_owned()], vec![]));
     }
 
     #[test]
