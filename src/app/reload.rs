@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::current::{Current, Singletons};
 use super::{App, AppError, summary};
-use crate::api::{ConfigField, ConfigView, RejectedConfig};
+use crate::api::{ConfigField, ConfigView, Readiness, RejectedConfig};
 use crate::config::{Field, Live, Loaded, Loader, ProblemKind};
 use crate::sessions::Sessions;
 use crate::telemetry::Metrics;
@@ -52,6 +52,7 @@ impl App {
             sessions: core.sessions.clone(),
             current: core.current.clone(),
             singletons: core.singletons(),
+            readiness: self.readiness.clone(),
             view: self.config.clone(),
             metrics: core.metrics.clone(),
         };
@@ -86,6 +87,7 @@ struct Reloader {
     sessions: Sessions,
     current: Current,
     singletons: Singletons,
+    readiness: Readiness,
     view: ConfigView,
     metrics: Metrics,
 }
@@ -96,6 +98,7 @@ impl Reloader {
             self.metrics.config_active(source, hash, None);
         }
         let hash = self.in_use.whole();
+        self.readiness.tell_config(&hash, false);
         let fields = shown(&self.active.fields);
         self.view.change(|summary| {
             (summary.active_hash, summary.on_disk_hash) = (Some(hash.clone()), Some(hash));
@@ -149,6 +152,7 @@ impl Reloader {
 
     /// The files say again what is in use.
     fn agree(&self, changed: &[ConfigSource]) {
+        self.readiness.tell_config(&self.in_use.whole(), false);
         self.unchanged(changed);
         ConfigSource::ALL.iter().for_each(|source| self.metrics.config_agrees(*source));
         self.view.change(|summary| {
@@ -183,6 +187,7 @@ impl Reloader {
         }
         // Other credentials may count now.
         self.seen.look_at_credentials(&candidate.config);
+        loaded.warn_of_unknown_keys();
         self.tell(&candidate, changed, began);
         self.in_use = self.seen.clone();
         self.active = Loaded { config: candidate.config, fields: candidate.fields, ..loaded };
@@ -219,6 +224,7 @@ impl Reloader {
     /// Where others look: metrics and `GET /config`.
     fn show(&self, candidate: &Candidate, changed: &[ConfigSource], hash: &str) {
         let now = Timestamp::now();
+        self.readiness.tell_config(hash, false);
         for source in changed {
             self.metrics.config_looked_at(*source, ReloadResult::Applied, now.as_second());
         }
@@ -237,6 +243,7 @@ impl Reloader {
 
     fn reject(&self, changed: &[ConfigSource], rejection: Rejection) {
         let (active_hash, rejected_hash) = (self.in_use.whole(), self.seen.whole());
+        self.readiness.tell_config(&active_hash, true);
         for source in changed {
             self.metrics.config_rejected(*source, rejection.fault);
         }

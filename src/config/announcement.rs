@@ -14,9 +14,7 @@ impl Loaded {
         for notice in &self.notices {
             tracing::warn!(event = "config_notice", notice, "about the configuration");
         }
-        for problem in &self.unknown {
-            tracing::warn!(event = "config_key_unknown", problem = %problem, "a key that nobody knows");
-        }
+        self.warn_of_unknown_keys();
         if !self.ignored.is_empty() {
             let keys: Vec<String> = self.ignored.iter().map(|key| format!("{} ({})", key.path, key.reason)).collect();
             tracing::info!(event = "config_keys_ignored", keys = keys.join("; "), "keys without effect");
@@ -24,6 +22,13 @@ impl Loaded {
         if !self.semantics_changed.is_empty() {
             let changes = self.semantics_changed.join("; ");
             tracing::warn!(event = "config_semantics_changed", changes, "keys that earlier versions did not act on");
+        }
+    }
+
+    /// One record for each key that is left out because nobody knows it.
+    pub fn warn_of_unknown_keys(&self) {
+        for problem in &self.unknown {
+            tracing::warn!(event = "config_key_unknown", problem = %problem, "a key that nobody knows");
         }
     }
 }

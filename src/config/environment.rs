@@ -70,6 +70,7 @@ const IN_DIRECTORY: &[&str] = &[
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("DATASTORAGE_URL", "is an old name of DATA_STORAGE_URL"),
     ("CONFIG_PATH", "is an old name of CONFIG_FILE"),
+    ("LLM_CREDENTIALS_PATH", "has no effect: name the file with llm.api_key_file or llm.secrets_file"),
     ("LITELLM_LOG", "has no effect: LOG_LEVEL decides"),
     ("LITELLM_DROP_PARAMS", "has no effect: parameters that a model refuses are left out in any case"),
     ("CONTEXT_API_URL", "has no effect: that service was retired"),

@@ -154,10 +154,11 @@ async fn every_file_counts_when_it_is_swapped_and_a_broken_one_changes_nothing()
     );
     assert_eq!(told(&caller, &service).await["llm"]["model"], "second");
 
-    mounted.main.swap(&[("config.yaml", &main_text("session: {queue_limit: 7}\nlogging: {format: text}\n"))]);
-    assert_eq!(service.wait_for("config_reloaded")["changed"], "session.queue_limit");
+    let good = "session: {queue_limit: 7}\nlogging: {format: text}\ntoolsets: {kubernetes/logs: {enabled: false}}\n";
+    let good = main_text(good);
+    mounted.main.swap(&[("config.yaml", &good)]);
+    assert_eq!(service.wait_for("config_reloaded")["changed"], "session.queue_limit, toolsets.kubernetes/logs.enabled");
     assert_eq!(service.wait_for("reload_restart_required")["keys"], "logging.format");
-    let good = main_text("session: {queue_limit: 7}\nlogging: {format: text}\n");
 
     mounted.credentials.swap(&[("api_key", "key-2")]);
     assert_eq!(service.wait_for("config_reloaded")["source"], "credentials");
@@ -165,6 +166,10 @@ async fn every_file_counts_when_it_is_swapped_and_a_broken_one_changes_nothing()
     caller.result(&service, &session).await;
     let keys: Vec<String> = provider.asked().iter().map(|asked| asked.header("authorization").to_owned()).collect();
     assert!(keys.iter().any(|key| key == "Bearer key-2") && !keys.iter().any(|key| key == "Bearer key-1"), "{keys:?}");
+
+    let asked = provider.asked();
+    let offered = asked.iter().find(|asked| asked.method == "POST").unwrap().json()["tools"].to_string();
+    assert!(offered.contains("kubectl_describe") && !offered.contains("kubectl_logs"), "{offered}");
 
     let active = told(&caller, &service).await["active_hash"].clone();
     for (broken, reason, word) in [
@@ -180,6 +185,9 @@ async fn every_file_counts_when_it_is_swapped_and_a_broken_one_changes_nothing()
         let now = told(&caller, &service).await;
         assert_eq!((&now["active_hash"], &now["on_disk_hash"]), (&active, &rejected["rejected_hash"]));
         assert_eq!(now["last_rejected"]["hash"], now["on_disk_hash"]);
+        let ready: Value = serde_json::from_str(&caller.get(&service, "/ready").await.1).unwrap();
+        let short = active.as_str().unwrap().split_at(16).0;
+        assert_eq!((&ready["status"], &ready["config"]), (&json!("ready"), &json!({"hash": short, "rejected": true})));
         let series = format!(r#"aiagent_api_config_reload_errors_total{{reason="{reason}",source="main"}}"#);
         assert!(metric(&caller, &service, &series).await >= 1.0);
         assert_eq!(metric(&caller, &service, r#"aiagent_api_config_rejected{source="main"}"#).await, 1.0);

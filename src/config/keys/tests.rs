@@ -50,10 +50,10 @@ fn surroundings(path: &[String]) -> Value {
         Some("fallbacks") => root["llm"]["fallbacks"] = json!([{}]),
         Some("phase_models") => root["llm"]["phase_models"] = json!({path[2].as_str(): {}}),
         Some("prometheus/metrics") => {
-            root["toolsets"] = json!({"prometheus/metrics": {"config": {"prometheus_url": "http://p"}}})
+            root["toolsets"] = json!({"prometheus/metrics": {"config": {"prometheus_url": "http://p"}}});
         }
         Some("alertmanager") => {
-            root["toolsets"] = json!({"alertmanager": {"config": {"alertmanager_url": "http://a"}}})
+            root["toolsets"] = json!({"alertmanager": {"config": {"alertmanager_url": "http://a"}}});
         }
         _ => {}
     }
