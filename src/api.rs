@@ -15,6 +15,7 @@ mod access;
 mod body;
 mod config;
 mod control;
+mod cost;
 mod docs;
 mod edge;
 mod fields;
@@ -45,6 +46,7 @@ use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
 
 pub use self::config::{CompatConfig, ErrorMediaType, HttpConfig, Limits, Modes, ServerConfig};
+pub use self::cost::CostView;
 use self::edge::RequestedPath;
 pub use self::fields::{FieldError, Step};
 pub use self::mode::Form;

@@ -4,8 +4,10 @@
 //! [`Core`] is everything an investigation needs; `serve` and `investigate` run the same one. [`App`] adds the HTTP side.
 
 mod current;
+pub mod doctor;
 mod drain;
 mod error;
+mod metering;
 mod reload;
 mod signals;
 mod state_dir;
@@ -36,9 +38,9 @@ use crate::auth::Authenticator;
 use crate::catalogue::{
     Catalogue, CatalogueError, DirectoryCatalogue, RemoteCatalogue, ResourceCatalogue, ResourceTimes,
 };
-use crate::cluster::Cluster;
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
 use crate::cluster::live::{LiveCluster, LiveConfig};
+use crate::cluster::{Cluster, SharedCluster};
 use crate::config::{CatalogueConfig, CatalogueSource, ClusterConfig, ClusterSource, Config, ShutdownConfig};
 use crate::datastorage::DataStorage;
 use crate::sessions::{Sessions, SessionsParts};
@@ -72,10 +74,14 @@ impl Core {
     /// See [`AppError`].
     pub async fn build(config: &Config, location: &StoreLocation) -> Result<Self, AppError> {
         let metrics = Metrics::build()?;
-        let cluster = open_cluster(&config.cluster).await?;
-        let data_storage = open_data_storage(config, &metrics).await?;
-        let catalogue = open_catalogue(&config.catalogue, &cluster, data_storage.as_ref()).await?;
-        let store = Store::open(location, Access::Serve).await?;
+        // What is on disk is read side by side.
+        let (cluster, data_storage, files, store) = tokio::try_join!(
+            open_cluster(&config.cluster),
+            open_data_storage(config, &metrics),
+            open_files(&config.catalogue),
+            async { Ok(Store::open(location, Access::Serve).await?) },
+        )?;
+        let catalogue = open_catalogue(&config.catalogue, &cluster, data_storage.as_ref(), files)?;
         let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
         if let Some(client) = &data_storage {
             audit.deliver_to(client.clone());
@@ -88,12 +94,14 @@ impl Core {
             metrics: metrics.clone(),
         };
         let current = Current::new(singletons.snapshot(config, None)?);
+        let metering = metering::open(config, current.get().llm.as_deref(), &store).await?;
         let parts = SessionsParts {
             config: config.session.clone(),
             timeout: config.investigation.timeout(),
             store: store.clone(),
             audit: audit.clone(),
             metrics: metrics.clone(),
+            metering,
             work: current.work(),
         };
         let sessions = Sessions::open(parts).await?;
@@ -128,14 +136,20 @@ async fn open_cluster(config: &ClusterConfig) -> Result<Arc<dyn Cluster>, AppErr
             Err(AppError::Configuration("cluster.source is `bundle` but cluster.bundle names no folder".to_owned()))
         }
         (ClusterSource::Live, _) => {
-            let live = LiveConfig {
-                kubeconfig: config.kubeconfig.clone(),
-                context: config.context.clone(),
-                request_timeout: config.request_timeout(),
-                kinds_miss_interval: KINDS_MISS_INTERVAL,
-            };
-            Ok(Arc::new(LiveCluster::build(&live).await?))
+            let cluster = Arc::new(LiveCluster::build(&live(config)).await?);
+            Ok(SharedCluster::around(cluster, config.shared_lists()))
         }
+    }
+}
+
+/// How the live cluster is asked.
+fn live(config: &ClusterConfig) -> LiveConfig {
+    LiveConfig {
+        kubeconfig: config.kubeconfig.clone(),
+        context: config.context.clone(),
+        request_timeout: config.request_timeout(),
+        requests_max: config.max_in_flight_requests,
+        kinds_miss_interval: KINDS_MISS_INTERVAL,
     }
 }
 
@@ -147,11 +161,26 @@ async fn open_data_storage(config: &Config, metrics: &Metrics) -> Result<Option<
     Ok(Some(built.map_err(|_| AppError::Panicked("reading certificates"))??))
 }
 
-/// The catalogue the configuration names. What is wrong with single files is logged.
-async fn open_catalogue(
+/// The catalogue of files, where that is the one. What is wrong with single files is logged.
+async fn open_files(config: &CatalogueConfig) -> Result<Option<DirectoryCatalogue>, AppError> {
+    if config.source() != CatalogueSource::Directory {
+        return Ok(None);
+    }
+    let config = config.clone();
+    let opened = tokio::task::spawn_blocking(move || catalogue(&config)).await;
+    let catalogue = opened.map_err(|_| AppError::Panicked("reading the catalogue"))??;
+    for problem in catalogue.problems() {
+        tracing::warn!(event = "catalogue_problem", problem = %problem, "odd or broken workflow file");
+    }
+    Ok(Some(catalogue))
+}
+
+/// The catalogue the configuration names; `files` where that is one of files.
+fn open_catalogue(
     config: &CatalogueConfig,
     cluster: &Arc<dyn Cluster>,
     data_storage: Option<&DataStorage>,
+    files: Option<DirectoryCatalogue>,
 ) -> Result<Arc<dyn Catalogue>, AppError> {
     match (config.source(), data_storage) {
         (CatalogueSource::DataStorage, Some(client)) => {
@@ -164,15 +193,7 @@ async fn open_catalogue(
             let times = ResourceTimes::refreshing(config.refresh());
             Ok(Arc::new(ResourceCatalogue::new(Arc::clone(cluster), config.namespace.clone(), times)))
         }
-        (CatalogueSource::Directory, _) => {
-            let config = config.clone();
-            let opened = tokio::task::spawn_blocking(move || catalogue(&config)).await;
-            let catalogue = opened.map_err(|_| AppError::Panicked("reading the catalogue"))??;
-            for problem in catalogue.problems() {
-                tracing::warn!(event = "catalogue_problem", problem = %problem, "odd or broken workflow file");
-            }
-            Ok(Arc::new(catalogue))
-        }
+        (CatalogueSource::Directory, _) => Ok(Arc::new(files.ok_or(AppError::Panicked("reading the catalogue"))?)),
     }
 }
 
@@ -236,6 +257,9 @@ impl App {
         let stop_watching = CancellationToken::new();
         readiness.tell_catalogue(config.catalogue.source().as_str(), Arc::clone(&core.catalogue));
         watch::spawn(&core, &readiness, &config, &stop_watching);
+        if core.current.get().llm.is_some_and(|llm| llm.is_mock()) {
+            readiness.mocked(Dependency::Llm);
+        }
         readiness.started();
         info!(
             event = "service_started",

@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 
 pub use self::config::{AuthConfig, AuthMode, SessionOwnership};
 use self::kubernetes::KubernetesReviews;
-pub use self::kubernetes::{ApiAccess, KubernetesAuthError};
+pub use self::kubernetes::{ApiAccess, KubernetesAuthError, namespace};
 pub use self::token_file::{TokenFile, TokenFileError};
 use crate::telemetry::metrics::{AuthResult, DenialReason, Metrics};
 

@@ -10,6 +10,7 @@ pub mod parameters;
 mod remote;
 mod resources;
 mod signal;
+mod survey;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use directory::DirectoryCatalogue;
 pub use parameters::Parameter;
 pub use remote::RemoteCatalogue;
 pub use resources::{ResourceCatalogue, ResourceTimes};
+pub use survey::{Survey, survey};
 
 use crate::domain::{Incident, ResourceRef, Severity};
 

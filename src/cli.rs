@@ -3,6 +3,7 @@
 mod arguments;
 mod audit;
 mod check_config;
+mod doctor;
 mod healthcheck;
 mod investigate;
 mod report;
@@ -39,6 +40,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Audit { command } => audit::audit(command),
         Command::CheckConfig(options) => check_config::check_config(&options),
         Command::ConfigKeys => print(&crate::config::reference()),
+        Command::Doctor(options) => doctor::doctor(&options),
         Command::Healthcheck(options) => healthcheck::healthcheck(&options),
         Command::Openapi => print(&crate::api::openapi()),
     };
@@ -89,6 +91,13 @@ impl From<LoggingError> for Failure {
 /// A variable of the environment that is set and not blank.
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// The port that `API_PORT` names.
+fn port_of_environment() -> Result<Option<u16>, Failure> {
+    let Some(text) = environment("API_PORT") else { return Ok(None) };
+    let port = text.trim().parse();
+    port.map(Some).map_err(|_| Failure::configuration(anyhow::anyhow!("API_PORT {text:?} is not a port (0 to 65535)")))
 }
 
 /// The configuration file to use: the flag, then `CONFIG_FILE`, then the place it is mounted at in a container.

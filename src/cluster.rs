@@ -8,7 +8,9 @@ mod kinds;
 pub mod live;
 mod log_text;
 mod question;
+pub mod rights;
 pub mod selector;
+mod shared;
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use confined::{ConfinedCluster, NamespacePolicy};
+pub use shared::SharedCluster;
 
 use crate::domain::{Object, ResourceRef};
 
@@ -72,7 +75,7 @@ pub struct ApiKind {
 
 /// What to list. Selectors are in kubectl's syntax: `app=web,tier!=cache,env in (a,b),!legacy` and
 /// `metadata.name=x,status.phase!=Running`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ListQuery {
     pub kind: String,
     pub api_version: Option<String>,

@@ -7,6 +7,7 @@
 //! a field of [`Config`], a line in [`Config::checks`] and rows in the table.
 
 mod announcement;
+mod budgets;
 mod data_storage;
 mod document;
 mod effective;
@@ -45,6 +46,7 @@ use crate::auth::{AuthConfig, AuthMode};
 use crate::datastorage::DataStorageConfig;
 use crate::investigation::{EngineChoice, InvestigationConfig, PromptConfig};
 use crate::llm::LlmConfig;
+use crate::metering::{BudgetConfig, CostConfig};
 use crate::redaction::RedactConfig;
 use crate::redaction::injection::InjectionConfig;
 use crate::sessions::SessionsConfig;
@@ -73,6 +75,10 @@ pub struct Config {
     pub catalogue: CatalogueConfig,
     pub investigation: InvestigationConfig,
     pub prompt: PromptConfig,
+    /// What tokens cost.
+    pub cost: CostConfig,
+    /// How much may be spent; [`Config::budgets`] knows the older names too.
+    pub budget: BudgetConfig,
     /// What else is taken out of what a model sees.
     pub redact: RedactConfig,
     /// What becomes of text that looks like instructions to a model.
@@ -132,6 +138,7 @@ impl Config {
             self.audit.check(),
             self.investigation.check(),
             self.prompt.check(),
+            self.check_budgets(),
             self.shutdown.check(),
             self.cluster.check(),
             self.catalogue.check(),
@@ -224,6 +231,11 @@ pub struct ClusterConfig {
     pub context: Option<String>,
     /// One request to the API server, seconds. Default 20, 1 to 120.
     pub request_timeout_seconds: u64,
+    /// Requests to the API server that run at the same time; further ones wait. Default 128, 1 to 1024.
+    pub max_in_flight_requests: usize,
+    /// How long a list that was read is given to others who ask the same, milliseconds: a storm of incidents asks once.
+    /// Default 2000, 0 (never) to 30000.
+    pub share_lists_ms: u64,
 }
 
 impl Default for ClusterConfig {
@@ -234,6 +246,8 @@ impl Default for ClusterConfig {
             kubeconfig: None,
             context: None,
             request_timeout_seconds: 20,
+            max_in_flight_requests: 128,
+            share_lists_ms: 2_000,
         }
     }
 }
@@ -243,14 +257,27 @@ impl ClusterConfig {
         Duration::from_secs(self.request_timeout_seconds)
     }
 
+    fn is_within(&self) -> Result<(), String> {
+        let ranges = [
+            ("request_timeout_seconds", self.request_timeout_seconds, 1, 120),
+            ("max_in_flight_requests", self.max_in_flight_requests as u64, 1, 1_024),
+            ("share_lists_ms", self.share_lists_ms, 0, 30_000),
+        ];
+        let wrong = ranges.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value));
+        wrong.map_or(Ok(()), |(key, value, least, most)| {
+            Err(format!("cluster.{key} is {value}, it must be {least} to {most}"))
+        })
+    }
+
+    pub fn shared_lists(&self) -> Duration {
+        Duration::from_millis(self.share_lists_ms)
+    }
+
     fn check(&self) -> Result<(), String> {
         if self.source == ClusterSource::Bundle && self.bundle.is_none() {
             return Err("cluster.source is `bundle` but cluster.bundle names no folder".to_owned());
         }
-        match self.request_timeout_seconds {
-            1..=120 => Ok(()),
-            seconds => Err(format!("cluster.request_timeout_seconds is {seconds}, it must be 1 to 120")),
-        }
+        self.is_within()
     }
 }
 

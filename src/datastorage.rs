@@ -9,6 +9,7 @@ mod audit;
 mod config;
 mod health;
 mod history;
+mod inquiry;
 mod question;
 mod tls;
 mod transport;

@@ -5,6 +5,7 @@
 pub mod evidence;
 pub mod finding;
 pub mod incident;
+pub mod money;
 pub mod object;
 pub mod quantities;
 pub mod recovery;
@@ -15,6 +16,7 @@ pub mod verdict;
 pub use evidence::{Evidence, Source};
 pub use finding::{CauseClass, Disposition, Finding};
 pub use incident::{Incident, RequestShape, Severity, SignalMode};
+pub use money::{Cost, Money};
 pub use object::Object;
 pub use recovery::{ExecutionFailure, OriginalRootCause, PreviousExecution, Recovery, TriedWorkflow};
 pub use resource::ResourceRef;

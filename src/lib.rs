@@ -9,7 +9,7 @@
 //! # Map
 //!
 //! ```text
-//! main > cli > app > api > sessions > investigation > { analyser, tools } > enrichment > catalogue
+//! main > cli > app > api > sessions > investigation > { analyser, tools } > enrichment > catalogue > metering
 //!      > { cluster, audit, auth, llm } > { datastorage, store } > service_account
 //!      > { redaction, retry, telemetry } > domain
 //! ```
@@ -30,6 +30,7 @@
 //! | [`tools`] | what a model may look at: read-only, bounded, each with a schema |
 //! | [`enrichment`] | what is known about a target before choosing: owner, labels, quota, history |
 //! | [`catalogue`] | remediation workflows: matching, and why one is left out |
+//! | [`metering`] | prices, budgets, the book of what was spent today |
 //! | [`cluster`] | read-only Kubernetes: the live API or a recorded bundle |
 //! | [`llm`] | chat types, dialect codecs, one exchange with retries |
 //! | [`audit`] | what happened, in a store that survives a crash, and its delivery |
@@ -78,6 +79,7 @@ pub mod domain;
 pub mod enrichment;
 pub mod investigation;
 pub mod llm;
+pub mod metering;
 pub mod redaction;
 pub mod retry;
 pub mod service_account;

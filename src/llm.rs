@@ -13,6 +13,7 @@ mod credentials;
 mod delays;
 mod exchange;
 mod failure;
+mod mock;
 mod pace;
 mod route;
 mod seat;
@@ -25,7 +26,7 @@ pub use chat::{
 pub use client::ClientError;
 pub use config::{IdentityChange, LlmConfig, StructuredOutput};
 pub use credentials::{CredentialError, Environment};
-pub use exchange::{Listener, LlmBuildError, Profile};
+pub use exchange::{Listener, LlmBuildError, Obedience, Profile, Reached, Unreached};
 pub use failure::{ErrorKind, LlmError};
 pub use route::RouteError;
 pub use seat::{Llm, ModelPhase, Seat};

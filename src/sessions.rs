@@ -41,6 +41,7 @@ pub use submission::{Accepted, Attendance, Presence, Submission};
 use crate::audit::AuditTrail;
 use crate::domain::{Incident, Investigation};
 use crate::investigation::{InvestigationError, Investigator, RunContext, Standing};
+use crate::metering::Metering;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::SessionOutcome;
@@ -91,6 +92,8 @@ pub struct SessionsParts {
     pub store: Store,
     pub audit: AuditTrail,
     pub metrics: Metrics,
+    /// Says who may begin, and counts what each run spends.
+    pub metering: Metering,
     pub work: Work,
 }
 
@@ -105,6 +108,7 @@ struct Inner {
     store: Store,
     audit: AuditTrail,
     metrics: Metrics,
+    metering: Metering,
     work: Work,
     table: Mutex<Table>,
     /// Running investigations. Fair: whoever asks first starts first.
@@ -156,7 +160,7 @@ impl Sessions {
     /// # Errors
     /// The store cannot be read or written.
     pub async fn open(parts: SessionsParts) -> Result<Self, SessionsError> {
-        let SessionsParts { config, timeout, store, audit, metrics, work } = parts;
+        let SessionsParts { config, timeout, store, audit, metrics, metering, work } = parts;
         let inner = Arc::new(Inner {
             table: Mutex::new(Table::new(config.clone(), metrics.clone())),
             slots: Arc::new(Semaphore::new(config.max_concurrent_investigations.min(Semaphore::MAX_PERMITS))),
@@ -168,6 +172,7 @@ impl Sessions {
             store,
             audit,
             metrics,
+            metering,
             work,
         });
         inner.take_over().await?;
@@ -207,7 +212,8 @@ impl Sessions {
         let is_shared = presence.grace().is_some() && key.is_none();
         let claim = Claim { caller, key, fingerprint, is_shared };
         let id = SessionId::random();
-        let admitted = self.0.table().admit(id, &claim, presence, Instant::now());
+        let budget = self.0.metering.admits(&claim.caller);
+        let admitted = self.0.table().admit(id, &claim, presence, budget, Instant::now());
         match admitted.map_err(|refusal| self.refused(refusal))? {
             Admission::Known { mut found, mut attendance } => {
                 if !found.is_stored().await {
@@ -232,6 +238,7 @@ impl Sessions {
         let error = match refusal {
             Refusal::Full => SubmitError::QueueFull,
             Refusal::Draining => SubmitError::Draining,
+            Refusal::Spent(exhausted) => SubmitError::BudgetSpent(exhausted),
             // The caller's mistake, and no session that could have been.
             Refusal::KeyTaken => return SubmitError::KeyTaken,
         };

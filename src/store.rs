@@ -11,6 +11,7 @@ mod location;
 mod outbox;
 mod rows;
 mod salvage;
+mod spending;
 mod sqlite;
 mod writer;
 
@@ -29,7 +30,8 @@ pub use error::StoreError;
 pub use location::{FILE_NAME, StoreConfig, StoreLocation};
 pub use rows::{
     Arrival, AuditQuery, AuditRow, AuditTable, AuditTotals, DoubtfulRow, FinalState, NewSession, OutboxChange,
-    OutboxRow, OutboxState, OutboxTotals, QuarantineReason, QuarantinedEvent, SessionRow, StoredEvent, WaitingEvent,
+    OutboxRow, OutboxState, OutboxTotals, QuarantineReason, QuarantinedEvent, SessionRow, SpendingRow, StoredEvent,
+    WaitingEvent,
 };
 pub use salvage::Salvage;
 

@@ -247,12 +247,9 @@ pub fn failures_of<'a>(
     let ready = client.condition_status("Ready") == Some("True");
     let mut found = Vec::new();
     for log in observed.logs_of(client) {
-        for line in log.lines.iter().rev() {
+        for (line, failure) in log.failures() {
             let recent = line.time.map_or(!(log.previous && ready), |time| observed.is_recent(Some(time), window));
-            if !recent {
-                continue;
-            }
-            if let Some(failure) = Failure::of_line(&line.text) {
+            if recent {
                 found.push(FailedConnection { client, log, line, failure, addresses: addresses(&line.text) });
             }
         }

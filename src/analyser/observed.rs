@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::connections::Failure;
 use crate::cluster::{LogLine, MetricSeries};
 use crate::domain::object::{text, text_map};
 use crate::domain::{Evidence, Incident, Object, ResourceRef, Source};
@@ -112,9 +113,22 @@ pub struct PodLog {
     pub container: String,
     pub previous: bool,
     pub lines: Vec<LogLine>,
+    /// Which lines report a failed connection, oldest first: asked for again and again, read once.
+    failures: Vec<(usize, Failure)>,
 }
 
 impl PodLog {
+    pub fn new(pod: ResourceRef, container: String, previous: bool, lines: Vec<LogLine>) -> Self {
+        let failure = |(index, line): (usize, &LogLine)| Some((index, Failure::of_line(&line.text)?));
+        let failures = lines.iter().enumerate().filter_map(failure).collect();
+        Self { pod, container, previous, lines, failures }
+    }
+
+    /// Lines that report a failed connection, newest first.
+    pub fn failures(&self) -> impl Iterator<Item = (&LogLine, Failure)> {
+        self.failures.iter().rev().filter_map(|(index, failure)| Some((self.lines.get(*index)?, *failure)))
+    }
+
     pub fn evidence(&self, line: &LogLine, claim: impl Into<String>) -> Evidence {
         let source = Source::Log {
             pod: self.pod.clone(),

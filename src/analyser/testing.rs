@@ -74,7 +74,7 @@ impl Scene {
         });
         let lines = lines.collect();
         let pod = ResourceRef::namespaced("Pod", namespace, name);
-        self.observed.add_log(PodLog { pod, container: container.to_owned(), previous, lines });
+        self.observed.add_log(PodLog::new(pod, container.to_owned(), previous, lines));
         self
     }
 

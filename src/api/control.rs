@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::AppState;
+use super::cost::CostView;
 use super::incident::readable;
 use super::problem::Problem;
 use super::schema::{CallerProblems, ConflictProblem, SessionProblems};
@@ -77,6 +78,10 @@ pub(super) struct SessionSnapshot {
     total_prompt_tokens: u64,
     #[schema(required = false)]
     total_completion_tokens: u64,
+    /// What that cost; absent when no model answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cost: Option<CostView>,
 }
 
 impl SessionSnapshot {
@@ -102,6 +107,7 @@ impl SessionSnapshot {
             rca_summary: summary.map(|summary| readable(summary)),
             total_prompt_tokens: standing.prompt_tokens,
             total_completion_tokens: standing.completion_tokens,
+            cost: standing.cost.map(CostView::from),
         }
     }
 }

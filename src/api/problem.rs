@@ -18,6 +18,7 @@ use super::fields::FieldError;
 use super::json::Invalid;
 use crate::auth::Refusal;
 use crate::investigation::FailureCode;
+use crate::metering::{Exhausted, Resource, Scope};
 use crate::sessions::{SessionsError, SubmitError};
 
 const TYPE_BASE: &str = "https://kubernaut.ai/problems/";
@@ -44,6 +45,7 @@ enum Kind {
     IdempotencyConflict,
     PayloadTooLarge,
     UnsupportedMediaType,
+    RateLimited,
     Internal,
     BadGateway,
     Unavailable,
@@ -68,6 +70,7 @@ impl Kind {
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported Media Type")
             }
+            Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too Many Requests"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal-error", "Internal Server Error"),
             Self::BadGateway => (StatusCode::BAD_GATEWAY, "bad-gateway", "Bad Gateway"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "service-unavailable", "Service Unavailable"),
@@ -165,6 +168,22 @@ impl Problem {
             | FailureCode::Cancelled
             | FailureCode::Internal => Self::internal(),
         }
+    }
+
+    /// The caller's own budget is its own doing; the service's is nobody's fault.
+    fn budget_spent(exhausted: Exhausted) -> Self {
+        let (kind, whose) = match exhausted.limit.scope {
+            Scope::CallerDay => (Kind::RateLimited, "The caller's"),
+            Scope::Day | Scope::Investigation => (Kind::Unavailable, "The service's"),
+        };
+        let what = match exhausted.limit.resource {
+            Resource::Tokens => "tokens",
+            Resource::Money => "money",
+            Resource::Calls => "model calls",
+            Resource::Time => "investigation time",
+        };
+        let detail = format!("{whose} budget of {what} for today is used up; it begins anew at midnight UTC");
+        Self::new(kind, detail).retry_after(exhausted.seconds_left)
     }
 
     pub(super) fn too_many_streams() -> Self {
@@ -286,6 +305,7 @@ impl From<SubmitError> for Problem {
             SubmitError::Draining => Self::shutting_down(),
             SubmitError::AuditFull => Self::new(Kind::Unavailable, "Too many audit events wait for delivery")
                 .retry_after(UNAVAILABLE_RETRY_SECONDS),
+            SubmitError::BudgetSpent(exhausted) => Self::budget_spent(exhausted),
             SubmitError::KeyTaken => {
                 Self::new(Kind::IdempotencyConflict, "The Idempotency-Key was used for another request")
             }

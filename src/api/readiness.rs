@@ -50,6 +50,8 @@ enum Health {
     /// Not configured.
     Off,
     NeverSeen,
+    /// Something built in takes its place.
+    Mock,
     Up {
         since: Timestamp,
     },
@@ -172,16 +174,22 @@ impl Readiness {
     pub fn up(&self, dependency: Dependency) {
         self.metrics.dependency_up(dependency, true);
         self.set(dependency, |health| match health {
-            Health::Off | Health::Up { .. } => health,
+            Health::Off | Health::Mock | Health::Up { .. } => health,
             Health::NeverSeen | Health::Down { .. } => Health::Up { since: Timestamp::now() },
         });
+    }
+
+    /// Something built in takes the place of a dependency; it is always there.
+    pub fn mocked(&self, dependency: Dependency) {
+        self.metrics.dependency_up(dependency, true);
+        self.set(dependency, |_| Health::Mock);
     }
 
     /// A dependency failed its probes. `detail` is a public word such as `timeout`.
     pub fn down(&self, dependency: Dependency, detail: &'static str) {
         self.metrics.dependency_up(dependency, false);
         self.set(dependency, |health| match health {
-            Health::Off | Health::NeverSeen => health,
+            Health::Off | Health::Mock | Health::NeverSeen => health,
             Health::Up { .. } => Health::Down { since: Timestamp::now(), detail },
             Health::Down { since, .. } => Health::Down { since, detail },
         });
@@ -249,6 +257,7 @@ impl Readiness {
 fn shown(health: Health) -> Value {
     match health {
         Health::Off => json!({ "status": "off" }),
+        Health::Mock => json!({ "status": "mock" }),
         Health::NeverSeen => json!({ "status": "down", "detail": "never_reached" }),
         Health::Up { since } => json!({ "status": "up", "since": format!("{since:.0}") }),
         Health::Down { since, detail } => json!({ "status": "down", "since": format!("{since:.0}"), "detail": detail }),

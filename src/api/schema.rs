@@ -266,6 +266,7 @@ impl IntoResponses for SubmissionProblems {
             ("413", "The body is too large", &[PROBLEM]),
             ("415", "The body is not JSON", &[PROBLEM]),
             ("422", "Never sent; bad bodies are answered with 400", &[PROBLEM, JSON]),
+            ("429", "The caller's budget of the day is used up; see Retry-After", &[PROBLEM]),
         ])
     }
 }

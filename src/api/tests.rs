@@ -26,6 +26,7 @@ async fn state(folder: &std::path::Path) -> AppState {
         audit: audit.clone(),
         store,
         metrics: metrics.clone(),
+        metering: crate::metering::Metering::default(),
         work: Work::new(async |_, _| Err(InvestigationError::internal("rca", "unused"))),
     };
     let path = folder.join("tokens");

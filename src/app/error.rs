@@ -7,6 +7,7 @@ use crate::cluster::bundle::BundleError;
 use crate::cluster::live::LiveError;
 use crate::datastorage::DataStorageBuildError;
 use crate::llm::LlmBuildError;
+use crate::metering::PriceError;
 use crate::sessions::SessionsError;
 use crate::store::StoreError;
 use crate::telemetry::metrics::MetricsError;
@@ -25,6 +26,8 @@ pub enum AppError {
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
     Llm(#[from] LlmBuildError),
+    #[error(transparent)]
+    Prices(#[from] PriceError),
     #[error(transparent)]
     DataStorage(#[from] DataStorageBuildError),
     #[error(transparent)]
@@ -56,6 +59,7 @@ impl AppError {
             | Self::Bundle(_)
             | Self::Live(_)
             | Self::Llm(_)
+            | Self::Prices(_)
             | Self::DataStorage(_)
             | Self::Tools(_)
             | Self::Auth(_) => true,

@@ -65,7 +65,7 @@ pub(super) fn spawn(core: &Core, readiness: &Readiness, config: &Config, stop: &
         };
         until_stopped(Box::pin(watch(Dependency::Kubernetes, "kubernetes_unreachable", readiness.clone(), probe)));
     }
-    if core.current.get().llm.is_some() {
+    if core.current.get().llm.is_some_and(|llm| !llm.is_mock()) {
         let current = core.current.clone();
         let probe = move || {
             let llm = current.get().llm;

@@ -77,7 +77,7 @@ impl KubernetesReviews {
         access: &ApiAccess,
         metrics: Metrics,
     ) -> Result<Self, KubernetesAuthError> {
-        let namespace = own_namespace(config.namespace.as_deref(), Path::new(NAMESPACE_FILE))?;
+        let namespace = namespace(config.namespace.as_deref())?;
         info!(
             event = "sar_namespace_configured",
             reviewed_namespace = namespace,
@@ -234,6 +234,14 @@ fn verb(method: &str) -> &'static str {
         "DELETE" => "delete",
         _ => "create",
     }
+}
+
+/// The own namespace, in which access is reviewed: the configured one, else that of the environment or the ServiceAccount.
+///
+/// # Errors
+/// [`KubernetesAuthError::NoNamespace`] and [`KubernetesAuthError::BadNamespace`].
+pub fn namespace(configured: Option<&str>) -> Result<String, KubernetesAuthError> {
+    own_namespace(configured, Path::new(NAMESPACE_FILE))
 }
 
 /// Configuration, then environment, then the mounted file; never a guess.

@@ -95,6 +95,9 @@ struct State {
 }
 
 impl TokenFile {
+    /// Name of the file in the state directory when the configuration names none.
+    pub const DEFAULT_NAME: &str = DEFAULT_NAME;
+
     /// Reads the file, or creates it with one random 256-bit token for the user `local`.
     ///
     /// # Errors

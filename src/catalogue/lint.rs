@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::collection::{Entry, Problem};
-use super::{ActionType, Parameter};
+use super::{ActionType, Parameter, Workflow};
+use crate::domain::Severity;
 
 pub(super) fn check(entries: &[Entry], action_types: &BTreeMap<String, ActionType>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
-        let mut odd = of_workflow(entry);
+        let mut odd = of_workflow(&entry.workflow);
         if !action_types.is_empty() && !action_types.contains_key(&entry.workflow.action_type) {
             odd.push(format!("no ActionType describes {}", entry.workflow.action_type));
         }
@@ -30,9 +31,9 @@ pub(super) fn check(entries: &[Entry], action_types: &BTreeMap<String, ActionTyp
     problems
 }
 
-fn of_workflow(entry: &Entry) -> Vec<String> {
-    let workflow = &entry.workflow;
-    let mut odd = Vec::new();
+/// What is odd about a workflow taken for itself.
+fn of_workflow(workflow: &Workflow) -> Vec<String> {
+    let mut odd = out_of_reach(workflow);
     let execution = &workflow.execution;
     match &execution.bundle {
         None => odd.push("spec.execution.bundle is missing: nothing can be run".to_owned()),
@@ -45,11 +46,45 @@ fn of_workflow(entry: &Entry) -> Vec<String> {
         .labels
         .severity
         .iter()
-        .filter(|severity| severity.trim() != "*" && crate::domain::Severity::parse(severity).is_none());
+        .filter(|severity| severity.trim() != "*" && Severity::parse(severity).is_none());
     odd.extend(unknown.map(|severity| format!("no signal has severity {severity:?}")));
     for parameters in [&workflow.parameters, &workflow.rollback_parameters] {
         odd.extend(parameters.iter().flat_map(|parameter| of_parameter(parameter, parameters)));
     }
+    odd
+}
+
+/// Labels that no incident has, or only one that says nothing.
+fn out_of_reach(workflow: &Workflow) -> Vec<String> {
+    let labels = &workflow.labels;
+    let is_word = |word: &String| !word.trim().is_empty();
+    let mut odd = Vec::new();
+    let lists = [
+        ("severity", &labels.severity),
+        ("environment", &labels.environment),
+        ("component", &labels.component),
+        ("priority", &labels.priority),
+    ];
+    for (name, offered) in lists {
+        if !offered.iter().any(is_word) {
+            odd.push(format!("labels.{name} is empty: only incidents without a {name} reach it"));
+        }
+    }
+    let reaches = |severity: &String| {
+        let known = Severity::parse(severity).filter(|severity| *severity != Severity::Unknown);
+        severity.trim() == "*" || known.is_some()
+    };
+    if labels.severity.iter().any(is_word) && !labels.severity.iter().any(reaches) {
+        odd.push("labels.severity names no severity: only incidents without one reach it".to_owned());
+    }
+    let is_kind = |component: &String| {
+        let parts: Vec<&str> = component.split('/').collect();
+        parts.len() <= 3 && parts.iter().all(|part| !part.trim().is_empty())
+    };
+    let unreadable = labels.component.iter().filter(|component| is_word(component) && !is_kind(component));
+    odd.extend(
+        unreadable.map(|component| format!("no incident is about {component:?}: write group/version/Kind or Kind")),
+    );
     odd
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::audit::AuditCommand;
+use super::doctor::{DoctorOptions, Patience};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,6 +14,7 @@ Examples:
   holmesgpt-api investigate deployment/cart-api -n checkout
   holmesgpt-api serve --config examples/standalone.yaml --port 8080
   holmesgpt-api audit list --since 24h --type aiagent.response.complete
+  holmesgpt-api doctor --config /etc/holmesgpt/config.yaml
   holmesgpt-api check-config --config /etc/holmesgpt/config.yaml
 
 Exit codes: 0 ok, 1 runtime fault, 2 usage or bad input, 3 a person must look (investigate), 64 bad configuration.";
@@ -50,6 +52,8 @@ pub(super) enum Command {
     /// Print the reference of all configuration keys, in Markdown.
     #[command(hide = true)]
     ConfigKeys,
+    /// Look at everything the service depends on, and say what is wrong and how to mend it.
+    Doctor(DoctorOptions),
     /// Ask a running service whether it is alive: exit 0 or 1 (for container health checks).
     Healthcheck(HealthcheckOptions),
     /// Print the `OpenAPI` document of the HTTP API.
@@ -142,6 +146,11 @@ pub(super) struct CheckConfigOptions {
     /// `report` for people, `json` for programs.
     #[arg(long, value_enum, default_value = "report")]
     pub(super) output: Output,
+    /// Ask everything the configuration names as well, as `doctor` does.
+    #[arg(long)]
+    pub(super) online: bool,
+    #[command(flatten)]
+    pub(super) patience: Patience,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ use crate::catalogue::{Catalogue as _, DirectoryCatalogue};
 use crate::config::{CatalogueSource, ClusterSource, Config, Field, Loaded, Loader, Problem};
 use crate::datastorage::DataStorage;
 use crate::llm::Llm;
+use crate::metering::{self, PriceTable};
 use crate::store::StoreLocation;
 use crate::telemetry::Metrics;
 
@@ -27,21 +28,32 @@ pub(super) fn check_config(options: &CheckConfigOptions) -> Result<u8, Failure> 
         }
     };
     let location = location(&loaded.config.store, None)?;
-    let files = try_out(&loaded.config)?;
-    let facts = facts(&loaded.config, &location, files.as_ref());
+    let Tried { files, prices, unpriced } = try_out(&loaded.config)?;
+    let mut facts = facts(&loaded.config, &location, files.as_ref());
+    facts.push(("prices", prices.sources().join("; ")));
+    let loaded = Loaded { notices: [loaded.notices.clone(), unpriced].concat(), ..loaded };
     let catalogue: Vec<String> =
         files.iter().flat_map(DirectoryCatalogue::problems).map(|problem| format!("catalogue {problem}")).collect();
     print(&match options.output {
         Output::Report => report(&loader, &loaded, &facts, &catalogue),
         Output::Json => pretty(&document(&loader, &loaded, &facts, &catalogue))?,
-    })
+    })?;
+    if options.online { super::doctor::online(loaded.config, loader.main_file(), options.patience) } else { Ok(0) }
+}
+
+/// What could be built without asking anybody.
+struct Tried {
+    /// Where the catalogue is one of files.
+    files: Option<DirectoryCatalogue>,
+    prices: PriceTable,
+    /// Limits of money that some models escape, one sentence each.
+    unpriced: Vec<String>,
 }
 
 /// Builds what can be built without asking anybody.
-fn try_out(config: &Config) -> Result<Option<DirectoryCatalogue>, Failure> {
-    if let Some(llm) = &config.llm {
-        Llm::build(llm).map_err(Failure::configuration)?;
-    }
+fn try_out(config: &Config) -> Result<Tried, Failure> {
+    let llm = config.llm.as_ref().map(Llm::build).transpose().map_err(Failure::configuration)?;
+    let prices = PriceTable::build(&config.cost).map_err(Failure::configuration)?;
     if let (ClusterSource::Bundle, Some(directory)) = (config.cluster.source, &config.cluster.bundle)
         && !directory.is_dir()
     {
@@ -54,10 +66,13 @@ fn try_out(config: &Config) -> Result<Option<DirectoryCatalogue>, Failure> {
         let metrics = Metrics::build().map_err(Failure::fault)?;
         DataStorage::build(&section, metrics).map_err(Failure::configuration)?;
     }
-    match config.catalogue.source() {
-        CatalogueSource::Directory => catalogue(&config.catalogue).map(Some).map_err(Failure::configuration),
-        CatalogueSource::DataStorage | CatalogueSource::CustomResources => Ok(None),
-    }
+    let files = match config.catalogue.source() {
+        CatalogueSource::Directory => Some(catalogue(&config.catalogue).map_err(Failure::configuration)?),
+        CatalogueSource::DataStorage | CatalogueSource::CustomResources => None,
+    };
+    let models = llm.iter().filter(|_| config.model().is_some()).flat_map(Llm::models);
+    let unpriced = metering::notices(&prices, &config.budgets(), models);
+    Ok(Tried { files, prices, unpriced })
 }
 
 type Facts = [(&'static str, String)];

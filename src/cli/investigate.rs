@@ -12,7 +12,7 @@ use crate::api::incident::IncidentResponse;
 use crate::app::Core;
 use crate::audit::AuditSink;
 use crate::config::{CatalogueConfig, CatalogueSource, ClusterConfig, ClusterSource, Config};
-use crate::domain::{Incident, Investigation};
+use crate::domain::{Cost, Incident, Investigation};
 use crate::sessions::{SessionId, SessionState, Sessions};
 use crate::store::StoreLocation;
 use crate::telemetry::logging::{self, Format, Level, LoggingConfig};
@@ -32,13 +32,10 @@ pub(super) fn investigate(options: InvestigateOptions) -> Result<u8, Failure> {
         Some(directory) => StoreLocation::in_directory(directory),
         None => StoreLocation::Temporary,
     };
-    let (incident, investigation, cluster) = runtime()?.block_on(run(config, &location, subject))?;
+    let (incident, investigation, context) = runtime()?.block_on(run(config, &location, subject))?;
     let text = match options.output {
-        Output::Json => {
-            let response = IncidentResponse::render(&investigation, incident.shape);
-            serde_json::to_string_pretty(&response).map_err(Failure::fault)? + "\n"
-        }
-        Output::Report => render(&incident, &investigation, cluster),
+        Output::Json => json(&incident, &investigation, context.cost)? + "\n",
+        Output::Report => render(&incident, &investigation, context),
     };
     print(&text)?;
     Ok(if investigation.review.is_some() { 3 } else { 0 })
@@ -81,15 +78,16 @@ async fn run(
     })?;
     let incident = subject.incident(core.cluster.as_ref()).await?;
     let outcome = answer(&core.sessions, &incident).await;
-    let context = report::Context { cluster: core.cluster.description(), problems: Vec::new() };
+    let cluster = core.cluster.description();
     if let Err(error) = core.store.close().await {
         complain(&format!("warning: the state store did not close cleanly: {error}"));
     }
-    outcome.map(|investigation| (incident, investigation, context))
+    let (investigation, cost) = outcome?;
+    Ok((incident, investigation, report::Context { cluster, problems: Vec::new(), cost }))
 }
 
-/// Submits, shows progress, waits.
-async fn answer(sessions: &Sessions, incident: &Incident) -> Result<Investigation, Failure> {
+/// Submits, shows progress, waits; the answer and what the model cost.
+async fn answer(sessions: &Sessions, incident: &Incident) -> Result<(Investigation, Option<Cost>), Failure> {
     let id = sessions.submit(incident.clone(), CALLER).await.map_err(Failure::fault)?;
     let finished = tokio::select! {
         finished = sessions.finished(id) => finished,
@@ -98,7 +96,7 @@ async fn answer(sessions: &Sessions, incident: &Incident) -> Result<Investigatio
     let record = finished.map_err(Failure::fault)?;
     let record = record.ok_or_else(|| Failure::fault(anyhow::anyhow!("the session was forgotten before it ended")))?;
     match (record.state, record.result) {
-        (SessionState::Completed, Some(result)) => Ok((*result).clone()),
+        (SessionState::Completed, Some(result)) => Ok(((*result).clone(), record.standing.cost)),
         (_, _) => Err(Failure::fault(anyhow::anyhow!(record.error.unwrap_or_else(|| record.state.to_string())))),
     }
 }
@@ -115,6 +113,16 @@ async fn show_progress(sessions: &Sessions, id: SessionId) -> std::convert::Infa
         }
         tokio::time::sleep(PROGRESS_INTERVAL).await;
     }
+}
+
+/// The answer as over the wire, and what the model used.
+fn json(incident: &Incident, investigation: &Investigation, cost: Option<Cost>) -> Result<String, Failure> {
+    let mut answer =
+        serde_json::to_value(IncidentResponse::render(investigation, incident.shape)).map_err(Failure::fault)?;
+    if let (Some(members), Some(usage)) = (answer.as_object_mut(), report::costs::usage(investigation, cost)) {
+        members.insert("usage".to_owned(), usage);
+    }
+    serde_json::to_string_pretty(&answer).map_err(Failure::fault)
 }
 
 fn render(incident: &Incident, investigation: &Investigation, context: report::Context) -> String {

@@ -1,12 +1,14 @@
 //! The terminal report: an [`Investigation`] as a tired engineer can read it. Pure.
 
+pub(super) mod costs;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::domain::{Engine, Evidence, Incident, Investigation, PhaseUsage, SelectedWorkflow, Source, Usage};
+use crate::domain::{Cost, Engine, Evidence, Incident, Investigation, PhaseUsage, SelectedWorkflow, Source, Usage};
 
 /// How the report may look.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +26,8 @@ pub(super) struct Context {
     pub(super) cluster: String,
     /// Input that was skipped, path and reason each.
     pub(super) problems: Vec<String>,
+    /// What the model cost, where one answered.
+    pub(super) cost: Option<Cost>,
 }
 
 const BOLD: &str = "1";
@@ -171,6 +175,14 @@ fn footer(page: &mut Page, investigation: &Investigation, context: &Context) {
         && !phases.is_empty()
     {
         let text = page.paint(DIM, &tokens(phases));
+        page.paragraph("", &text);
+    }
+    if let Some(cost) = context.cost {
+        let phases = match &investigation.engine {
+            Engine::Model { phases, .. } => phases.as_slice(),
+            Engine::Analyser { .. } => &[],
+        };
+        let text = page.paint(DIM, &costs::line(cost, phases));
         page.paragraph("", &text);
     }
 }

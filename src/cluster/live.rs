@@ -1,13 +1,15 @@
 //! A running cluster, through its API server.
 //!
 //! The kubeconfig (`KUBECONFIG`, else `~/.kube/config`) says where it is, else the ServiceAccount of the pod this runs in.
-//! Only GET requests are sent. Kinds come from API discovery, asked once, kept for ten minutes and asked again when
-//! a name is unknown (not more often than `kinds_miss_interval`): a CustomResourceDefinition created meanwhile is found.
+//! Only GET requests are sent ([`Inquiry`] also asks for reviews, which change nothing). Kinds come from API discovery,
+//! asked once, kept for ten minutes and asked again when a name is unknown (not more often than `kinds_miss_interval`): a
+//! CustomResourceDefinition created meanwhile is found.
 //!
 //! Bounds: requests at a time, time and bytes of an answer, objects of a list, lines and bytes of a log. What exceeds them
 //! is cut and says so. Nothing is cached but the kinds: an investigation sees the cluster as it is when it asks.
 
 mod discovery;
+mod inquiry;
 mod listing;
 mod logs;
 mod paths;
@@ -22,6 +24,7 @@ use jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::Mutex;
 
+pub use self::inquiry::{Inquiry, ServerFacts};
 use self::listing::{Listing, as_object};
 use self::transport::{JSON, Purpose, Transport};
 use super::bundle::observed::last_seen;
@@ -51,6 +54,8 @@ pub struct LiveConfig {
     pub context: Option<String>,
     /// For one request, with its second try.
     pub request_timeout: Duration,
+    /// Requests that run at the same time; further ones wait their turn.
+    pub requests_max: usize,
     /// Least time between two discoveries because of unknown names.
     pub kinds_miss_interval: Duration,
 }
@@ -97,7 +102,7 @@ impl LiveCluster {
         let address = access.cluster_url.to_string().trim_end_matches('/').to_owned();
         let client = kube::Client::try_from(access).map_err(|cause| LiveError::Client(Box::new(cause)))?;
         Ok(Self {
-            transport: Transport::new(client, config.request_timeout),
+            transport: Transport::new(client, config.request_timeout, config.requests_max),
             address,
             kinds: Mutex::new(None),
             kinds_miss_interval: config.kinds_miss_interval,

@@ -8,6 +8,7 @@ mod llm;
 mod reference;
 mod service;
 mod sources;
+mod spending;
 mod unbuilt;
 
 pub use reference::reference;
@@ -121,9 +122,21 @@ pub(super) fn fits(part: &str, name: &str) -> bool {
 
 /// All keys, section by section.
 pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
-    [service::KEYS, sources::KEYS, investigation::KEYS, llm::KEYS, llm::PHASES, llm::FALLBACKS, audit::KEYS]
-        .into_iter()
-        .flatten()
+    [
+        service::KEYS,
+        sources::KEYS,
+        investigation::KEYS,
+        llm::KEYS,
+        llm::PHASES,
+        llm::FALLBACKS,
+        spending::COST,
+        spending::INVESTIGATION,
+        spending::DAY,
+        spending::CALLER_DAY,
+        audit::KEYS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The key at a path.

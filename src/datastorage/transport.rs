@@ -258,6 +258,13 @@ impl Transport {
         request.send().await.map(|response| response.status()).map_err(|error| failure(&error))
     }
 
+    /// The `Date` of the server's answer to a request without a token, whatever else it says.
+    pub(super) async fn date(&self, url: Url, timeout: Duration) -> Result<Option<String>, CallError> {
+        let answer = self.client.get().get(url).timeout(timeout).send().await.map_err(|error| failure(&error))?;
+        let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
+        Ok(date.map(str::to_owned))
+    }
+
     /// Reads the certificates again; blocks on their files.
     ///
     /// # Errors

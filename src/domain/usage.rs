@@ -4,6 +4,8 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
+use super::money::Cost;
+
 /// Tokens of one call, or with `+=` of many. The classes that providers bill differently are parts of the two sums.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -62,6 +64,9 @@ pub struct PhaseUsage {
     /// Tools that were run.
     pub tool_calls: u32,
     pub usage: Usage,
+    /// What that came to; `None` in records of earlier releases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// From the first question to the last answer, tools included, in milliseconds.
     pub wall_ms: u64,
 }

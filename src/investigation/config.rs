@@ -31,7 +31,8 @@ pub struct InvestigationConfig {
     /// Characters of one tool result shown to the model; 0 (default) = the engine's own rule: 15 % of the context window,
     /// at most 25 000 tokens.
     pub max_tool_output_chars: usize,
-    /// Prompt and completion tokens of one investigation; 0 (default) = no limit.
+    /// Older name of `budget.investigation.tokens`: prompt and completion tokens of one investigation; 0 (default) = no
+    /// limit.
     pub max_tokens_total: u64,
     /// Validations of a submitted workflow, 1..=10. Default 3: two corrections.
     pub max_validation_attempts: u32,

@@ -4,6 +4,7 @@
 //! Corrections are appended; nothing is restarted. Every budget that runs out earns the model exactly one concluding turn,
 //! in which it may only submit; only then does the phase stop without an answer.
 
+mod budgets;
 mod calls;
 mod condensing;
 mod fitting;
@@ -43,8 +44,6 @@ pub(super) struct Limits {
     pub(super) result_chars_max: usize,
     /// Tokens the model can take in at once.
     pub(super) window_tokens: usize,
-    /// Tokens of the whole investigation.
-    pub(super) tokens_max: Option<u64>,
 }
 
 /// What every phase of one investigation shares.
@@ -137,6 +136,8 @@ pub(super) struct Conversation<'a> {
     spent: Spent,
     /// Names the budget that ran out; the next turn is the last.
     concluding: Option<&'static str>,
+    /// The model was told that a budget is nearly used up.
+    is_warned: bool,
     gauge: fitting::Gauge,
 }
 
@@ -157,10 +158,6 @@ struct Spent {
 
 /// Calls of one message that are looked at. More is no plan.
 const CALLS_A_MESSAGE_MAX: usize = 64;
-
-/// What the loop itself appends when a budget runs out; [`Answering`] holds the other words.
-const CONCLUDE: &str = "The budget of this step is used up. Submit your answer now, with what you know; name the gaps and \
-                        lower the confidence for them.";
 
 impl<'a> Conversation<'a> {
     pub(super) fn new(
@@ -187,6 +184,7 @@ impl<'a> Conversation<'a> {
             per_tool: HashMap::new(),
             spent: Spent::default(),
             concluding: None,
+            is_warned: false,
             gauge: fitting::Gauge::default(),
         }
     }
@@ -236,36 +234,6 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Whether this is the last turn. Tells the model so once.
-    fn begin_turn(&mut self) -> Result<bool, Stop> {
-        if self.setting.run.cancel.is_cancelled() {
-            return Err(Stop::Cancelled);
-        }
-        let now = Instant::now();
-        if now >= self.setting.run.deadline {
-            return Err(Stop::OutOfTime);
-        }
-        let tokens = self.setting.journal.spent().usage.total();
-        let over = if now >= self.setting.wrap_up_at {
-            Some("time")
-        } else if self.limits.tokens_max.is_some_and(|most| tokens >= most) {
-            Some("tokens")
-        } else if self.spent.turns + 1 >= self.limits.turns_max {
-            Some("turns")
-        } else if self.spent.tool_calls >= self.limits.tool_calls_max {
-            Some("tool calls")
-        } else {
-            None
-        };
-        if let Some(budget) = over
-            && self.concluding.is_none()
-        {
-            self.concluding = Some(budget);
-            self.push(Message::User(CONCLUDE.to_owned()));
-        }
-        Ok(self.concluding.is_some())
-    }
-
     /// One call of the model. `None` when the time to conclude came while it was thinking.
     async fn ask(&mut self, is_last: bool) -> Result<Option<ChatReply>, Stop> {
         let mut percent = fitting::FILL_MAX_PERCENT;
@@ -301,6 +269,7 @@ impl<'a> Conversation<'a> {
             let turn = Turn {
                 provider: self.seat().provider(),
                 model: self.seat().model(),
+                endpoint: self.seat().endpoint(),
                 phase: self.phase,
                 took: began.elapsed(),
             };

@@ -1,6 +1,8 @@
 //! What one investigation writes down on its way: audit events, metrics, and what its watchers see. None of it ever changes
 //! its outcome.
 
+mod costs;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,10 +12,12 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::progress::ProgressSender;
+use super::run::RunContext;
 use super::submit::SubmitTool;
 use crate::audit::{AuditEvent, AuditSubject, AuditTrail, Excerpt, Payload, RcaFinding};
 use crate::domain::{Incident, PhaseUsage, RootCause, Usage};
 use crate::llm::{AssistantMessage, ChatReply, ErrorKind, LlmError};
+use crate::metering::RunMeter;
 use crate::redaction::Redactor;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{
@@ -34,6 +38,7 @@ pub(super) struct Journal {
     /// For what the prompts hold.
     prompt_redactor: Redactor,
     progress: ProgressSender,
+    meter: RunMeter,
 }
 
 /// However the investigation ends.
@@ -77,7 +82,7 @@ impl Journal {
         metrics: Metrics,
         incident: &Incident,
         redactor: Redactor,
-        progress: ProgressSender,
+        run: &RunContext,
     ) -> Self {
         Self {
             audit,
@@ -87,7 +92,8 @@ impl Journal {
             suspicious: AtomicU32::new(0),
             prompt_redactor: redactor.counted_apart(),
             redactor,
-            progress,
+            progress: run.progress.clone(),
+            meter: run.meter.clone(),
         }
     }
 
@@ -200,6 +206,7 @@ impl Journal {
             prompt_tokens: reply.usage.prompt_tokens,
             completion_tokens: reply.usage.completion_tokens,
         });
+        let entry = self.price(call, reply);
         if reply.retries > 0 {
             self.metrics.llm_retried(call.phase, RetryOutcome::Succeeded);
         }
@@ -215,7 +222,8 @@ impl Journal {
             tokens_used: Some(reply.usage.total()),
             tool_call_count: reply.message.tool_calls.len() as u64,
         };
-        self.record(payload, Some(call.took)).await;
+        // Together, so that both are in one commit.
+        tokio::join!(self.meter.keep(entry), self.record(payload, Some(call.took)));
     }
 
     pub(super) async fn model_failed(&self, call: &Turn<'_>, error: &LlmError) {
@@ -314,6 +322,7 @@ pub(super) struct Asked<'a> {
 pub(super) struct Turn<'a> {
     pub(super) provider: &'a str,
     pub(super) model: &'a str,
+    pub(super) endpoint: &'a str,
     pub(super) phase: Phase,
     pub(super) took: Duration,
 }

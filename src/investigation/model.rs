@@ -114,8 +114,8 @@ pub(super) async fn investigate(
     diagnosis: &Diagnosis,
 ) -> Result<Investigation, NoAnswer> {
     let (redactor, fence) = (Redactor::new(random()).with_personal_data(parts.redact.pii), Fence::new(token()));
-    let journal =
-        Journal::new(parts.audit.clone(), parts.metrics.clone(), incident, redactor.clone(), run.progress.clone());
+    let run = &within_budget(run, parts.config.wrap_up());
+    let journal = Journal::new(parts.audit.clone(), parts.metrics.clone(), incident, redactor.clone(), run);
     let ledger = Arc::new(Ledger::default());
     let setting = Setting {
         rca: llm.seat(ModelPhase::Rca),
@@ -193,7 +193,6 @@ impl Model<'_> {
                 config.max_tool_output_chars.min(rule)
             },
             window_tokens: window,
-            tokens_max: (config.max_tokens_total > 0).then_some(config.max_tokens_total),
         }
     }
 
@@ -208,6 +207,17 @@ impl Model<'_> {
         let context = json!({"detected_labels": labels, "note": found.labels.sentences().join(" ")});
         Arc::new(CatalogueView::new(Arc::clone(&self.parts.catalogue), filters, Some(context)))
     }
+}
+
+/// The run with the deadline that its budget of wall time sets, where there is one: concluding takes `wrap_up` as ever.
+fn within_budget(run: &RunContext, wrap_up: Duration) -> RunContext {
+    let seconds = run.meter.budget().seconds;
+    let whole = Duration::from_secs(seconds).saturating_add(wrap_up);
+    let deadline = match run.meter.began().checked_add(whole) {
+        Some(end) if seconds > 0 => end.min(run.deadline),
+        _ => run.deadline,
+    };
+    RunContext { deadline, ..run.clone() }
 }
 
 /// What a phase that stopped says to people, and why they must look. `None` for a cancellation.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::domain::Usage;
+use crate::domain::{Cost, Usage};
 
 /// Events kept for readers that are late or slow.
 pub const EVENTS_MAX: usize = 64;
@@ -58,6 +58,8 @@ pub struct Standing {
     pub tool_calls: u32,
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
+    /// What the model cost; `None` before its first answer, and in records of earlier releases.
+    pub cost: Option<Cost>,
     /// The cause as far as it is known, in one sentence.
     pub cause: Option<String>,
     /// Events told; the newest has this id.
@@ -147,6 +149,11 @@ impl ProgressSender {
             standing.prompt_tokens = standing.prompt_tokens.saturating_add(usage.prompt_tokens);
             standing.completion_tokens = standing.completion_tokens.saturating_add(usage.completion_tokens);
         });
+    }
+
+    /// An answer of the model cost so much.
+    pub fn spent(&self, cost: Cost) {
+        *self.0.log().standing.cost.get_or_insert_default() += cost;
     }
 
     pub fn tool_started(&self, tool: &str, index: u64) {

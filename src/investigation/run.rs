@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::progress::ProgressSender;
+use crate::metering::RunMeter;
 
 /// Limits and signals of one run.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub struct RunContext {
     pub deadline: Instant,
     pub cancel: CancellationToken,
     pub progress: ProgressSender,
+    /// Counts what the run spends.
+    pub meter: RunMeter,
 }
 
 /// A run that ended without a result. Displays as one line `<code>: <sentence>` (http-api §4.4); the sentence holds no

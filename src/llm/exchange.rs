@@ -3,12 +3,14 @@
 
 mod attempt;
 mod build;
+mod trial;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use build::LlmBuildError;
+pub use trial::{Obedience, Reached, Unreached};
 
 use super::breaker::{Breaker, Pass, State, Verdict};
 use super::chat::{ChatReply, ChatRequest, Message};
@@ -17,6 +19,7 @@ use super::codec::{Parameters, Unsupported};
 use super::config::StructuredOutput;
 use super::credentials::{Credentials, CustomHeaders};
 use super::failure::{ErrorKind, Failure, LlmError, network_failure};
+use super::mock;
 use super::pace::Pace;
 use super::route::Route;
 use crate::retry::{Backoff, jitter};
@@ -92,6 +95,11 @@ impl Profile {
         self.output_tokens_max
     }
 
+    /// It is played by this program itself (operations §7.1, `mock`).
+    pub(super) fn is_built_in(&self) -> bool {
+        self.route.is_built_in
+    }
+
     pub(super) fn report_to(&self, metrics: &Metrics) {
         let metrics = self.metrics.get_or_init(|| metrics.clone());
         let state = self.breaker.lock().unwrap_or_else(PoisonError::into_inner).state();
@@ -114,6 +122,9 @@ impl Profile {
     /// # Errors
     /// No connection, or no answer in time.
     pub async fn probe(&self, patience: Duration) -> Result<(), ErrorKind> {
+        if self.is_built_in() {
+            return Ok(());
+        }
         let answer = self.http.get().head(self.endpoint()).timeout(patience).send().await;
         answer.map(drop).map_err(|error| network_failure(&error).kind)
     }
@@ -127,6 +138,9 @@ impl Profile {
         request: &ChatRequest<'_>,
         mut listener: Option<Listener<'_>>,
     ) -> Result<ChatReply, LlmError> {
+        if self.is_built_in() {
+            return Ok(mock::reply(request));
+        }
         let own = self.own_messages(request.messages);
         let request = &ChatRequest {
             messages: own.as_deref().unwrap_or(request.messages),

@@ -28,6 +28,9 @@ pub enum RouteError {
     UnknownPrefix(#[from] UnknownPrefix),
 }
 
+/// Where the built-in responder is.
+const BUILT_IN: &str = "built-in";
+
 /// What the section leaves to the environment, and the profile of the cloud.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Surroundings {
@@ -48,6 +51,8 @@ pub(super) struct Route {
     pub(super) aws_region: Option<String>,
     whole: String,
     streamed: String,
+    /// Nobody is asked: the built-in responder answers.
+    pub(super) is_built_in: bool,
 }
 
 impl Route {
@@ -60,6 +65,8 @@ impl Route {
         let given = config.endpoint.as_deref().map(str::trim).filter(|endpoint| !endpoint.is_empty());
         let given = given.map(checked).transpose()?;
         let default = || provider.default_endpoint().map(str::to_owned);
+        let is_built_in = provider == Provider::Mock && given.is_none();
+        let default = || if is_built_in { Some(BUILT_IN.to_owned()) } else { default() };
         let needed = || given.clone().or_else(default).ok_or(RouteError::NoEndpoint(provider.as_str()));
         let places = match provider {
             Provider::OpenAi | Provider::OpenAiCompatible | Provider::LiteLlm | Provider::Mock => {
@@ -78,7 +85,7 @@ impl Route {
         };
         let Places { dialect, base, whole, streamed } = places;
         let aws_region = config.aws_region.clone().or_else(|| around.aws_region.clone());
-        Ok(Self { provider, dialect, model, base, aws_region, whole, streamed })
+        Ok(Self { provider, dialect, model, base, aws_region, whole, streamed, is_built_in })
     }
 
     pub(super) fn url(&self, streaming: bool) -> &str {

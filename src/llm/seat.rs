@@ -86,6 +86,18 @@ impl Llm {
         self
     }
 
+    /// Every model that may answer, each once, under the place of the section that names it.
+    pub fn profiles(&self) -> Vec<(String, Arc<Profile>)> {
+        let base = [("llm".to_owned(), &self.base)];
+        let phases = [("rca", &self.rca), ("workflow_discovery", &self.workflow_discovery)];
+        let phases = phases.into_iter().filter(|(_, profile)| !Arc::ptr_eq(profile, &self.base));
+        let phases = phases.map(|(name, profile)| (format!("llm.phase_models.{name}"), profile));
+        let fallbacks = self.fallbacks.iter().enumerate();
+        let fallbacks = fallbacks.map(|(index, profile)| (format!("llm.fallbacks[{index}]"), profile));
+        let all = base.into_iter().chain(phases).chain(fallbacks);
+        all.map(|(name, profile)| (name, Arc::clone(profile))).collect()
+    }
+
     /// Who answers a phase of one investigation.
     pub fn seat(&self, phase: ModelPhase) -> Seat {
         let first = match phase {
@@ -94,6 +106,17 @@ impl Llm {
         };
         let chain = std::iter::once(first).chain(&self.fallbacks).cloned().collect();
         Seat { chain, at: AtomicUsize::new(0) }
+    }
+
+    /// The built-in responder answers first: nothing it says is a conclusion.
+    pub fn is_mock(&self) -> bool {
+        self.base.is_built_in()
+    }
+
+    /// Provider and model of everybody who may have to answer, as they are priced.
+    pub fn models(&self) -> impl Iterator<Item = (&str, &str)> {
+        let profiles = [&self.base, &self.rca, &self.workflow_discovery].into_iter().chain(&self.fallbacks);
+        profiles.map(|profile| (profile.provider(), profile.model()))
     }
 
     /// Whether the first provider can be reached: any answer to a request without content counts. Costs nothing.
@@ -145,6 +168,11 @@ impl Seat {
 
     pub fn provider(&self) -> &'static str {
         self.profile().map_or("", Profile::provider)
+    }
+
+    /// Address of who answers now, without user name and query.
+    pub fn endpoint(&self) -> &str {
+        self.profile().map_or("", Profile::endpoint)
     }
 
     /// How a final answer is handed over.

@@ -2,6 +2,7 @@
 
 use super::record::SessionRecord;
 use crate::audit::AuditError;
+use crate::metering::Exhausted;
 use crate::store::StoreError;
 
 /// What [`Sessions::drain`] achieved.
@@ -55,6 +56,9 @@ pub enum SubmitError {
     /// Too many audit events wait for delivery (audit §3.8). Worth a retry later.
     #[error("too many audit events wait for delivery")]
     AuditFull,
+    /// The budget of the day is used up. Worth a retry after midnight UTC.
+    #[error(transparent)]
+    BudgetSpent(Exhausted),
     /// The session could not be made durable.
     #[error("the session could not be stored")]
     Store(#[source] StoreError),

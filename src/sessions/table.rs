@@ -14,6 +14,7 @@ use super::record::{SessionId, SessionRecord, SessionState};
 use super::submission::{Attendance, Claim, Claims, Found, Presence, Storing};
 use crate::domain::Investigation;
 use crate::investigation::ProgressReader;
+use crate::metering::Exhausted;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{EvictionReason, StoredStatus};
 
@@ -42,6 +43,8 @@ pub(super) enum Refusal {
     Draining,
     /// The caller's key belongs to another request.
     KeyTaken,
+    /// The budget of the day is used up.
+    Spent(Exhausted),
 }
 
 /// What becomes of a submission.
@@ -86,12 +89,13 @@ impl Table {
         self.config.max_age
     }
 
-    /// Finds the session of a repetition, or reserves a place for a new one under `id`.
+    /// Finds the session of a repetition, or reserves a place for a new one under `id`, if the budget of the day allows one.
     pub(super) fn admit(
         &mut self,
         id: SessionId,
         claim: &Claim,
         presence: Presence,
+        budget: Result<(), Exhausted>,
         now: Instant,
     ) -> Result<Admission, Refusal> {
         if self.draining {
@@ -102,6 +106,7 @@ impl Table {
             let attendance = presence.grace().map(|_| self.attend(found.id)).transpose()?.flatten();
             return Ok(Admission::Known { found, attendance });
         }
+        budget.map_err(Refusal::Spent)?;
         let places = self.config.max_concurrent_investigations.saturating_add(self.config.queue_limit);
         if self.unfinished() >= places {
             return Err(Refusal::Full);

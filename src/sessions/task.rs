@@ -23,6 +23,7 @@ use super::{Inner, SubmitError};
 use crate::audit::{AuditError, AuditEvent};
 use crate::domain::Incident;
 use crate::investigation::{ProgressSender, RunContext};
+use crate::metering::RunMeter;
 use crate::store::{FinalState, NewSession, StoreError};
 
 /// Attempts to store a final state before it is shown without being stored.
@@ -193,7 +194,9 @@ impl Inner {
                 tracing::warn!(event = "session_write_failed", error = %error, "start of the session not stored");
             }
         };
-        let ((), conclusion) = tokio::join!(mark, self.run(session, ties));
+        let meter = self.metering.begin(&session.claim.caller);
+        let ((), conclusion) = tokio::join!(mark, self.run(session, ties, meter.clone()));
+        meter.settle().await;
         match conclusion {
             Some(conclusion) => Life::Over { conclusion, started: Some(started) },
             None => Life::Parked,
@@ -201,10 +204,10 @@ impl Inner {
     }
 
     /// Runs the work in a task of its own, so that a panic or a blocked thread stays there. `None` when parked.
-    async fn run(&self, session: &Admitted, ties: &Ties) -> Option<Conclusion> {
+    async fn run(&self, session: &Admitted, ties: &Ties, meter: RunMeter) -> Option<Conclusion> {
         let deadline = session.accepted + self.timeout;
         let progress = ties.progress.clone();
-        let context = RunContext { deadline, cancel: CancellationToken::new(), progress };
+        let context = RunContext { deadline, cancel: CancellationToken::new(), progress, meter };
         let cancel = context.cancel.clone();
         let _cancelled = context.cancel.clone().drop_guard();
         let (work, incident) = (self.work.clone(), Arc::clone(&session.incident));

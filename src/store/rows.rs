@@ -1,6 +1,7 @@
 //! What goes into the tables and comes out of them. Values are plain: what they mean is for the rooms above.
 
 mod outbox;
+mod spending;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -9,6 +10,7 @@ pub use outbox::{
     Arrival, DoubtfulRow, OutboxChange, OutboxRow, OutboxState, OutboxTotals, QuarantineReason, QuarantinedEvent,
     WaitingEvent,
 };
+pub use spending::SpendingRow;
 
 /// A session when it is accepted; its state is `pending`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod columns;
 mod outbox;
 mod salvage;
+mod spending;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use sqlx::{ConnectOptions, Connection, QueryBuilder, Sqlite, SqliteConnection};
 use columns::{body, bytes, digest, instant, number, optional_instant, optional_text, text, timestamp, total};
 pub(super) use outbox::*;
 pub(super) use salvage::{find_damage, salvage};
+pub(super) use spending::{spend, spending_of};
 
 use super::error::StoreError;
 use super::rows::{AuditQuery, AuditRow, AuditTable, AuditTotals, FinalState, NewSession, SessionRow, StoredEvent};

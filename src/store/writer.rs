@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::error::StoreError;
-use super::rows::{AuditRow, FinalState, NewSession, OutboxChange};
+use super::rows::{AuditRow, FinalState, NewSession, OutboxChange, SpendingRow};
 use super::sqlite;
 
 /// Writes waiting for a commit; more wait for a place.
@@ -43,6 +43,11 @@ pub(super) enum Write {
         before: Timestamp,
         bytes_max: u64,
         rows_max: u32,
+    },
+    Spend {
+        row: SpendingRow,
+        /// Accounts of earlier days are forgotten.
+        oldest: i64,
     },
     Probe,
 }
@@ -81,6 +86,7 @@ impl Write {
             Self::PruneQuarantine { before, bytes_max, rows_max } => {
                 sqlite::prune_quarantine(connection, *before, *bytes_max, *rows_max).await
             }
+            Self::Spend { row, oldest } => sqlite::spend(connection, row, *oldest).await,
             Self::Probe => sqlite::probe(connection).await,
         }
     }

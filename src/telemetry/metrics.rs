@@ -6,6 +6,7 @@
 
 mod audit;
 mod config;
+mod cost;
 mod families;
 pub mod labels;
 mod process;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use prometheus::{Encoder, TextEncoder};
 
 pub use self::audit::AuditOutbox;
+pub use self::cost::LlmCost;
 use self::families::Families;
 pub use self::labels::{
     AuditEndpoint, AuditWrite, AuthResult, AuthReview, CacheResult, ConfigFault, ConfigSource, DenialReason,

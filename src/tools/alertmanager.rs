@@ -1,6 +1,7 @@
 //! `alertmanager`: alerts and silences (investigation §4.5), API version 2.
 
 mod config;
+mod version;
 
 use std::fmt;
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod rules;
 mod series;
 mod summary;
 mod times;
+mod version;
 
 use std::sync::Arc;
 use std::time::Duration;

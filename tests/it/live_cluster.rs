@@ -27,6 +27,7 @@ async fn live(server: &ApiServer, request_timeout: Duration) -> LiveCluster {
         kubeconfig: Some(server.kubeconfig()),
         context: None,
         request_timeout,
+        requests_max: 8,
         kinds_miss_interval: Duration::from_millis(50),
     };
     LiveCluster::build(&config).await.unwrap()

@@ -1,5 +1,6 @@
 //! The exchange with model providers, over real sockets: every dialect, credentials, faults, failover.
 
+mod built_in;
 mod credentials;
 mod exchange;
 mod failover;

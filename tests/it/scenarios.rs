@@ -3,6 +3,7 @@
 
 mod cancelled;
 mod command;
+mod costs;
 mod failover;
 mod faulty;
 mod format;

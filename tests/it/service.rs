@@ -17,6 +17,7 @@ use holmesgpt_api::api::{
 use holmesgpt_api::audit::{AuditConfig, AuditSink, AuditTrail, SecurityAudit};
 use holmesgpt_api::auth::{ApiAccess, AuthConfig, AuthMode, Authenticator, SessionOwnership};
 use holmesgpt_api::domain::{Engine, Incident, Investigation, RootCause, SelectedWorkflow, Severity};
+use holmesgpt_api::metering::{BudgetConfig, Metering, PriceTable};
 use holmesgpt_api::sessions::{Sessions, SessionsConfig, SessionsParts, Work};
 use holmesgpt_api::store::{Access, Store, StoreLocation};
 use holmesgpt_api::telemetry::Metrics;
@@ -51,6 +52,9 @@ pub(crate) struct Setup {
     /// Dependencies that have not answered yet.
     pub(crate) unseen: Vec<Dependency>,
     pub(crate) audit: AuditConfig,
+    pub(crate) prices: PriceTable,
+    /// Of the day and of callers.
+    pub(crate) budgets: BudgetConfig,
     /// Callers are reviewed by this API server and not read from a file.
     pub(crate) reviews: Option<(AuthConfig, PathBuf)>,
 }
@@ -72,6 +76,8 @@ impl Default for Setup {
             folder: None,
             unseen: Vec::new(),
             audit: AuditConfig { sink: AuditSink::Local, ..AuditConfig::default() },
+            prices: PriceTable::default(),
+            budgets: BudgetConfig::default(),
             reviews: None,
         }
     }
@@ -99,12 +105,14 @@ impl TestService {
         let metrics = Metrics::build().unwrap();
         let store = Store::open(&StoreLocation::in_directory(folder.path()), Access::Serve).await.unwrap();
         let audit = AuditTrail::open(&setup.audit, store.clone(), metrics.clone()).await.unwrap();
+        let metering = Metering::open(setup.prices, setup.budgets, store.clone()).await.unwrap();
         let parts = SessionsParts {
             config: setup.sessions,
             timeout: setup.budget,
             store: store.clone(),
             audit: audit.clone(),
             metrics: metrics.clone(),
+            metering,
             work: setup.work,
         };
         let sessions = Sessions::open(parts).await.unwrap();

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use holmesgpt_api::audit::{AuditConfig, AuditSink, AuditTrail};
 use holmesgpt_api::domain::{Engine, Incident, Investigation, RequestShape, RootCause, Severity};
 use holmesgpt_api::investigation::{FailureCode, InvestigationError, RunContext};
+use holmesgpt_api::metering::Metering;
 use holmesgpt_api::sessions::{SessionState, Sessions, SessionsConfig, SessionsParts, SubmitError, Work};
 use holmesgpt_api::store::{Access, AuditQuery, FILE_NAME, Store, StoreLocation};
 use holmesgpt_api::telemetry::Metrics;
@@ -86,8 +87,16 @@ impl Fixture {
         let metrics = Metrics::build().unwrap();
         let audit = AuditConfig { sink: AuditSink::Local, ..AuditConfig::default() };
         let audit = AuditTrail::open(&audit, store.clone(), metrics.clone()).await.unwrap();
-        let parts =
-            SessionsParts { config, timeout: budget, store: store.clone(), audit, metrics: metrics.clone(), work };
+        let metering = Metering::default();
+        let parts = SessionsParts {
+            config,
+            timeout: budget,
+            store: store.clone(),
+            audit,
+            metrics: metrics.clone(),
+            metering,
+            work,
+        };
         let sessions = Sessions::open(parts).await.unwrap();
         Self { sessions, store, metrics, directory }
     }

@@ -78,12 +78,11 @@ fn of_pod(pod: &Object, limits: &GatherLimits) -> Vec<LogQuery> {
 pub(super) fn keep(observed: &mut Observed, query: &LogQuery, answer: Result<ContainerLog, ClusterError>) {
     match answer {
         Ok(log) if log.lines.is_empty() => {}
-        Ok(log) => observed.add_log(PodLog {
-            pod: ResourceRef::namespaced("Pod", &query.namespace, &query.pod).with_api_version("v1"),
-            container: query.container.clone().unwrap_or(log.container),
-            previous: query.previous,
-            lines: log.lines,
-        }),
+        Ok(log) => {
+            let pod = ResourceRef::namespaced("Pod", &query.namespace, &query.pod).with_api_version("v1");
+            let container = query.container.clone().unwrap_or(log.container);
+            observed.add_log(PodLog::new(pod, container, query.previous, log.lines));
+        }
         // A container that never ran, or whose previous instance was collected, has none.
         Err(ClusterError::NotFound(_) | ClusterError::Invalid(_)) => {}
         Err(error) => {

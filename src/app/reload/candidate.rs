@@ -68,6 +68,7 @@ fn live_over(active: &Config, other: &Config) -> Config {
     config.session.max_concurrent_investigations = running;
     config.investigation = other.investigation.clone();
     config.investigation.timeout_seconds = active.investigation.timeout_seconds;
+    config.investigation.max_tokens_total = active.investigation.max_tokens_total;
     (config.prompt, config.redact, config.injection) = (other.prompt, other.redact, other.injection);
     config.toolsets = other.toolsets.clone();
     config.llm = other.llm.clone();

@@ -87,6 +87,7 @@ fn oddities_are_told() {
     let odd = WORKFLOW
         .replace("@sha256:00", ":latest")
         .replace("severity: [critical]", "severity: [awful]")
+        .replace("component: [\"*\"]", "component: [a/b/c/Pod]")
         .replace("version: 1.0.0", "version: 1.0.0\n  colour: red")
         .replace(
             "description: d}]",
@@ -96,6 +97,8 @@ fn oddities_are_told() {
     for expected in [
         "not pinned by digest",
         "severity \"awful\"",
+        "labels.severity names no severity",
+        "no incident is about \"a/b/c/Pod\"",
         "unknown field spec.colour",
         "breaks its own rule",
         "in a circle",

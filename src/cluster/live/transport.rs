@@ -15,8 +15,6 @@ use tokio::time::sleep;
 use crate::cluster::ClusterError;
 use crate::domain::object::text;
 
-/// Requests that run at the same time.
-const REQUESTS_IN_FLIGHT_MAX: usize = 8;
 /// Pause before the only second try, after answers that another moment may cure.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// Bytes of an error's body that are read.
@@ -77,8 +75,9 @@ impl std::fmt::Debug for Transport {
 }
 
 impl Transport {
-    pub(super) fn new(client: kube::Client, timeout: Duration) -> Self {
-        Self { client, slots: Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX)), timeout }
+    /// At most `requests_max` run at the same time.
+    pub(super) fn new(client: kube::Client, timeout: Duration, requests_max: usize) -> Self {
+        Self { client, slots: Arc::new(Semaphore::new(requests_max)), timeout }
     }
 
     /// Reads a whole JSON answer.
@@ -174,7 +173,7 @@ pub(super) fn unavailable(reason: &str) -> Failure {
 }
 
 /// The innermost cause says what happened; the outer ones repeat that a request failed.
-fn root_cause(error: &dyn std::error::Error) -> String {
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -182,7 +181,7 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     format!("the API server cannot be reached: {cause}")
 }
 
-fn refusal(status: StatusCode, message: &str, purpose: Purpose<'_>) -> Failure {
+pub(super) fn refusal(status: StatusCode, message: &str, purpose: Purpose<'_>) -> Failure {
     let detail = if message.is_empty() { String::new() } else { format!(": {message}") };
     match status {
         StatusCode::NOT_FOUND => Failure::Other(ClusterError::NotFound(purpose.subject.to_owned())),

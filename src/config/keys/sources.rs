@@ -22,6 +22,18 @@ pub(super) const KEYS: &[Key] = &[
     key("cluster.context", Text, "", "Context of the kubeconfig; its current one unless set."),
     key("cluster.request_timeout_seconds", Whole(1, 120), "20", "One request to the API server."),
     key(
+        "cluster.max_in_flight_requests",
+        Whole(1, 1_024),
+        "128",
+        "Requests to the API server at the same time; further ones wait.",
+    ),
+    key(
+        "cluster.share_lists_ms",
+        Whole(0, 30_000),
+        "2000",
+        "How long a list that was read is given to others who ask the same.",
+    ),
+    key(
         "catalogue.source",
         Word(&["datastorage", "custom_resources", "directory"]),
         "",

@@ -60,7 +60,7 @@ impl Conversation<'_> {
             output_tokens_max: Some(SUMMARY_TOKENS_MAX),
             form: TextForm::Free,
         };
-        let (provider, model) = (self.seat().provider(), self.seat().model());
+        let (provider, model, endpoint) = (self.seat().provider(), self.seat().model(), self.seat().endpoint());
         let chars = messages.iter().map(|message| text_of(message).chars().count()).sum();
         let newest = messages.last().map(text_of).unwrap_or_default();
         setting.journal.model_asked(Asked { phase: self.phase, model, newest, chars, toolsets: Vec::new() }).await;
@@ -69,7 +69,7 @@ impl Conversation<'_> {
             () = setting.run.cancel.cancelled() => return Err(Stop::Cancelled),
             answered = timeout_at(setting.wrap_up_at, self.seat().chat(&request)) => answered,
         };
-        let turn = Turn { provider, model, phase: self.phase, took: began.elapsed() };
+        let turn = Turn { provider, model, endpoint, phase: self.phase, took: began.elapsed() };
         match answered {
             Ok(Ok(reply)) => {
                 setting.journal.model_answered(&turn, &reply).await;

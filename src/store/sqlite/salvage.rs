@@ -8,7 +8,7 @@ use super::open_writer;
 use crate::store::error::StoreError;
 
 /// Tables worth saving; each has a rowid.
-const TABLES: [&str; 4] = ["sessions", "audit_events", "audit_outbox", "audit_quarantine"];
+const TABLES: [&str; 5] = ["sessions", "audit_events", "audit_outbox", "audit_quarantine", "spending"];
 /// Statements for one table: a damaged place costs about twenty.
 const STATEMENTS_MAX: u32 = 100_000;
 /// Highest rowid looked for when a table does not tell its own.

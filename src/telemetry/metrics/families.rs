@@ -2,13 +2,16 @@
 
 mod audit;
 mod config;
+mod cost;
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 pub(super) use self::audit::AuditFamilies;
 pub(super) use self::config::ConfigFamilies;
+pub(super) use self::cost::CostFamilies;
 use super::MetricsError;
 use super::labels::{
     AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason, EvictionReason, InjectionSign,
@@ -48,6 +51,7 @@ pub(super) struct Families {
     pub(super) llm_tokens: IntCounterVec,
     pub(super) llm_call_retries: IntCounterVec,
     pub(super) llm_errors: IntCounterVec,
+    pub(super) cost: CostFamilies,
 
     pub(super) tool_calls: IntCounterVec,
     pub(super) tool_call_seconds: HistogramVec,
@@ -153,6 +157,7 @@ impl Families {
                 "Failed attempts to call the model by kind",
                 &["provider", "model", "kind"],
             )?,
+            cost: CostFamilies::register(&r)?,
 
             tool_calls: r.counters(
                 "aiagent_api_tool_calls_total",
@@ -334,6 +339,11 @@ impl Registrar {
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
         self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    /// Of sums that are no whole numbers.
+    fn amounts(&self, name: &str, help: &str, labels: &[&str]) -> Result<CounterVec, MetricsError> {
+        self.add(CounterVec::new(Opts::new(name, help), labels))
     }
 
     fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {

@@ -56,6 +56,30 @@ fn every_family_moves() {
             ],
         ),
         (
+            Box::new(move |m| {
+                let cost = LlmCost {
+                    provider: "openai",
+                    model: "gpt-4o",
+                    endpoint: "https://api.openai.com/v1",
+                    dollars: Some(0.0125),
+                    prompt_tokens: 7,
+                    completion_tokens: 5,
+                };
+                m.llm_cost(cost);
+                m.llm_cost(cost);
+                m.llm_cost(LlmCost { model: "new", dollars: None, ..cost });
+            }),
+            &[
+                (
+                    r#"aiagent_api_investigation_cost_dollars_total{endpoint="https://api.openai.com/v1",model="gpt-4o",provider="openai"}"#,
+                    0.025,
+                ),
+                (r#"aiagent_llm_cost_dollars_total{model="gpt-4o"}"#, 0.025),
+                (r#"aiagent_api_llm_unpriced_tokens_total{model="new",provider="openai",type="prompt"}"#, 7.0),
+                (r#"aiagent_api_llm_unpriced_tokens_total{model="new",provider="openai",type="completion"}"#, 5.0),
+            ],
+        ),
+        (
             Box::new(|m| m.llm_error("openai", "gpt-4o", LlmErrorKind::RateLimit)),
             &[(r#"aiagent_api_llm_errors_total{kind="rate_limit",model="gpt-4o",provider="openai"}"#, 1.0)],
         ),

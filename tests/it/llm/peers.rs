@@ -1,7 +1,10 @@
 //! The providers' own Python libraries: they read what the stubs say, and sign as we do. `tests/peers/run` installs them and
 //! runs these tests; without it they are skipped, and say so.
 
+mod servers;
+
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -13,15 +16,30 @@ use crate::stubs::model::{Model, Step};
 use crate::stubs::provider::Provider;
 
 /// Runs a script of `tests/peers`; false when the libraries are not installed.
-#[expect(clippy::print_stdout, reason = "what was skipped, and what the peers say, is told")]
+#[expect(clippy::print_stdout, reason = "what the peers say is told")]
 async fn run(script: &str, arguments: &[&str], input: &str) -> bool {
-    let Ok(python) = std::env::var("PEERS_PYTHON") else {
-        println!(
-            "SKIPPED: {script} needs the providers' Python libraries; tests/peers/run installs them and runs this"
-        );
-        return false;
-    };
-    let mut command = Command::new(python);
+    match said(script, arguments, input).await {
+        Some(text) => {
+            println!("{text}");
+            true
+        }
+        None => false,
+    }
+}
+
+/// The interpreter that has the libraries.
+#[expect(clippy::print_stdout, reason = "what was skipped is told")]
+fn python(wanted_for: &str) -> Option<PathBuf> {
+    let found = std::env::var("PEERS_PYTHON").ok().map(PathBuf::from);
+    if found.is_none() {
+        println!("SKIPPED: {wanted_for} needs Python libraries; tests/peers/run installs them and runs this");
+    }
+    found
+}
+
+/// What a script of `tests/peers` writes.
+async fn said(script: &str, arguments: &[&str], input: &str) -> Option<String> {
+    let mut command = Command::new(python(script)?);
     command.arg(root().join("tests/peers").join(script)).args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let input = input.to_owned();
@@ -33,8 +51,7 @@ async fn run(script: &str, arguments: &[&str], input: &str) -> bool {
     let output = output.await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
-    println!("{}", text(&output.stdout));
-    true
+    Some(text(&output.stdout))
 }
 
 #[tokio::test]

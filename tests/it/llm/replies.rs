@@ -54,6 +54,48 @@ fn anthropic_events() -> Vec<Value> {
     ]
 }
 
+/// The stream of a response whose one item is one text.
+fn response_events(response: &Value) -> Vec<Value> {
+    let item = &response["output"][0];
+    let part = &item["content"][0];
+    let begun = |value: &Value, member: &str, empty: Value| {
+        let mut begun = value.clone();
+        begun[member] = empty;
+        begun
+    };
+    let mut running = begun(response, "output", json!([]));
+    running["status"] = json!("in_progress");
+    let place = json!({"item_id": item["id"], "output_index": 0, "content_index": 0});
+    let at = |kind: &str, member: &str, value: &Value| {
+        let mut event = place.clone();
+        event["type"] = json!(kind);
+        event[member] = value.clone();
+        event
+    };
+    let mut events = vec![
+        json!({"type": "response.created", "response": running}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": begun(item, "content", json!([]))}),
+        at("response.content_part.added", "part", &begun(part, "text", json!(""))),
+    ];
+    for piece in ["fi", "ne"] {
+        let mut delta = at("response.output_text.delta", "delta", &json!(piece));
+        delta["logprobs"] = json!([]);
+        events.push(delta);
+    }
+    let mut whole = at("response.output_text.done", "text", &part["text"]);
+    whole["logprobs"] = json!([]);
+    events.extend([
+        whole,
+        at("response.content_part.done", "part", part),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
+        json!({"type": "response.completed", "response": response}),
+    ]);
+    for (number, event) in events.iter_mut().enumerate() {
+        event["sequence_number"] = json!(number);
+    }
+    events
+}
+
 /// What a provider of this path answers.
 pub(super) fn fine(asked: &Asked) -> Answer {
     let path = asked.path.split('?').next().unwrap_or_default();
@@ -75,9 +117,7 @@ pub(super) fn fine(asked: &Asked) -> Answer {
     match last {
         "completions" if streamed => Answer::pieces("text/event-stream", chat_pieces(&["fi", "ne"])),
         "completions" => Answer::json(&chat("fine")),
-        "responses" if streamed => {
-            sse(&[json!({"type": "response.completed", "sequence_number": 0, "response": response})])
-        }
+        "responses" if streamed => sse(&response_events(&response)),
         "responses" => Answer::json(&response),
         "messages" | "streamRawPredict" if streamed => sse(&anthropic_events()),
         "messages" | "rawPredict" | "invoke" => Answer::json(&claude),

@@ -10,7 +10,16 @@ async fn start(directory: Arc<TempDir>, config: SessionsConfig, budget: Duration
     let metrics = Metrics::build().unwrap();
     let audit = AuditConfig { sink: AuditSink::Local, schema_profile: Profile::H, ..AuditConfig::default() };
     let audit = AuditTrail::open(&audit, store.clone(), metrics.clone()).await.unwrap();
-    let parts = SessionsParts { config, timeout: budget, store: store.clone(), audit, metrics: metrics.clone(), work };
+    let metering = Metering::default();
+    let parts = SessionsParts {
+        config,
+        timeout: budget,
+        store: store.clone(),
+        audit,
+        metrics: metrics.clone(),
+        metering,
+        work,
+    };
     let sessions = Sessions::open(parts).await.unwrap();
     Fixture { sessions, store, metrics, directory }
 }

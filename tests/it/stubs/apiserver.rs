@@ -2,7 +2,9 @@
 //! pages, logs. Reads the files on its own, so that what it serves does not depend on the code under test. Records every
 //! request, and fails by script.
 
+#[path = "apiserver/discovery.rs"] // this file is also part of the load harness, from another folder
 mod discovery;
+#[path = "apiserver/objects.rs"]
 mod objects;
 
 use std::collections::BTreeMap;

@@ -95,6 +95,10 @@ struct Usage {
     completion: u64,
     #[serde(default)]
     cached: u64,
+    #[serde(default)]
+    cache_write: u64,
+    #[serde(default)]
+    reasoning: u64,
 }
 
 /// Makes the `usage` of an answer from the requests before, this one, and what it is answered with.
@@ -261,7 +265,9 @@ fn completion(reply: &Reply, number: usize, played: &Played) -> Value {
     }
     let usage = match (reply.usage, played.meter, played.requests.split_last()) {
         (None, Some(meter), Some((request, earlier))) => meter(earlier, request, &json!(message)),
-        (given, ..) => given.unwrap_or(Usage { prompt: 1_000, completion: 50, cached: 0 }).on_the_wire(),
+        (given, ..) => given
+            .unwrap_or(Usage { prompt: 1_000, completion: 50, cached: 0, cache_write: 0, reasoning: 0 })
+            .on_the_wire(),
     };
     json!({
         "id": format!("chatcmpl-{number}"), "object": "chat.completion", "created": 1_776_000_000, "model": "scripted",
@@ -272,9 +278,10 @@ fn completion(reply: &Reply, number: usize, played: &Played) -> Value {
 
 impl Usage {
     fn on_the_wire(self) -> Value {
-        let Self { prompt, completion, cached } = self;
+        let Self { prompt, completion, cached, cache_write, reasoning } = self;
         json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
-               "prompt_tokens_details": {"cached_tokens": cached}})
+               "prompt_tokens_details": {"cached_tokens": cached, "cache_creation_tokens": cache_write},
+               "completion_tokens_details": {"reasoning_tokens": reasoning}})
     }
 }
 
