@@ -9,6 +9,7 @@ mod drain;
 mod error;
 mod metering;
 mod reload;
+mod replay;
 mod signals;
 mod state_dir;
 mod watch;
@@ -26,6 +27,7 @@ pub use current::{Current, Snapshot};
 pub use drain::Exit;
 pub use error::AppError;
 pub use reload::Reloading;
+pub use replay::replay;
 pub use signals::Signals;
 pub use state_dir::location;
 

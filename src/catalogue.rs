@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use collection::Problem;
@@ -71,7 +71,7 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
 }
 
 /// What matching looks at (workflow-files §2). Empty or unknown values do not filter.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct MatchContext {
     pub severity: String,
     pub environment: String,
@@ -118,7 +118,7 @@ impl MatchContext {
 }
 
 /// A named kind of remediation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActionType {
     pub name: String,
     pub description: Description,
@@ -127,7 +127,7 @@ pub struct ActionType {
 }
 
 /// What a workflow or action type is for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
     pub what: String,
@@ -139,7 +139,7 @@ pub struct Description {
 }
 
 /// A workflow of the catalogue.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Workflow {
     /// UUID; the same content has the same id everywhere.
     pub id: String,
@@ -157,7 +157,7 @@ pub struct Workflow {
 }
 
 /// What a workflow is made for. `*` stands for everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Labels {
     pub severity: Vec<String>,
     pub environment: Vec<String>,
@@ -167,7 +167,7 @@ pub struct Labels {
 }
 
 /// How a workflow is run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Execution {
     /// `tekton`, `job` or `ansible`.
     pub engine: String,
@@ -179,7 +179,7 @@ pub struct Execution {
 }
 
 /// A workflow as a list tells it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Listed {
     pub id: String,
     pub name: String,
@@ -194,7 +194,7 @@ pub struct Listed {
 }
 
 /// A workflow that exists.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Found {
     pub workflow: Workflow,
     /// Why it does not fit the context; empty when it does.
@@ -202,7 +202,7 @@ pub struct Found {
 }
 
 /// Outcome of matching one action type.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Candidates {
     /// Best first.
     pub matching: Vec<Workflow>,
@@ -212,7 +212,7 @@ pub struct Candidates {
 }
 
 /// A workflow that does not fit.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Excluded {
     pub workflow: Workflow,
     /// One for each filter that failed: `environment: for staging, not production`.
@@ -220,7 +220,8 @@ pub struct Excluded {
 }
 
 /// Why the catalogue could not answer.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CatalogueError {
     /// Unknown, hidden because it does not fit, or not active.
     #[error("workflow {0:?} is not in the catalogue")]

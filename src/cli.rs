@@ -6,6 +6,7 @@ mod check_config;
 mod doctor;
 mod healthcheck;
 mod investigate;
+mod replay;
 mod report;
 mod serve;
 
@@ -38,6 +39,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Serve(options) => serve::serve(options),
         Command::Investigate(options) => investigate::investigate(options),
         Command::Audit { command } => audit::audit(command),
+        Command::Replay(options) => replay::replay(&options),
         Command::CheckConfig(options) => check_config::check_config(&options),
         Command::ConfigKeys => print(&crate::config::reference()),
         Command::Doctor(options) => doctor::doctor(&options),

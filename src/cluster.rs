@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 pub use confined::{ConfinedCluster, NamespacePolicy};
 pub use shared::SharedCluster;
@@ -64,7 +65,7 @@ pub trait Cluster: Send + Sync + std::fmt::Debug {
 }
 
 /// A resolved kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKind {
     /// `apps/v1`, `v1`.
     pub api_version: String,
@@ -75,7 +76,7 @@ pub struct ApiKind {
 
 /// What to list. Selectors are in kubectl's syntax: `app=web,tier!=cache,env in (a,b),!legacy` and
 /// `metadata.name=x,status.phase!=Running`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct ListQuery {
     pub kind: String,
     pub api_version: Option<String>,
@@ -117,7 +118,7 @@ pub struct ObjectList {
 }
 
 /// Which part of which log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LogQuery {
     pub namespace: String,
     pub pod: String,
@@ -140,7 +141,7 @@ pub const LOG_LINES_MAX: u32 = 5_000;
 pub const LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Lines of one container instance, oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerLog {
     pub container: String,
     pub lines: Vec<LogLine>,
@@ -150,7 +151,7 @@ pub struct ContainerLog {
 
 /// One line: `number` counts from 1 in the whole log where that is known, else in the lines read. A time stamp at the
 /// start of the line is in `time` and no longer in `text`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
     pub number: u64,
     pub time: Option<Timestamp>,
@@ -158,7 +159,7 @@ pub struct LogLine {
 }
 
 /// Series by name and exact labels.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct MetricQuery {
     /// `None` = every name.
     pub name: Option<String>,
@@ -166,7 +167,7 @@ pub struct MetricQuery {
 }
 
 /// One stored series, points oldest first: (Unix seconds, value).
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MetricSeries {
     pub name: String,
     pub labels: std::collections::BTreeMap<String, String>,
@@ -174,7 +175,8 @@ pub struct MetricSeries {
 }
 
 /// Why a read did not succeed; variants are what a caller would do differently.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClusterError {
     #[error("{0} not found")]
     NotFound(String),

@@ -89,6 +89,9 @@ pub struct Config {
     /// Whether the file says anything about the cluster; else commands may take a recorded one that lies at hand.
     #[serde(skip)]
     pub names_cluster: bool,
+    /// Folder for recordings, from `--record`; absent: none are made.
+    #[serde(skip)]
+    pub record: Option<PathBuf>,
     /// Optional groups of tools; an absent one is off.
     pub toolsets: ToolsetsConfig,
     /// Absent: [`Config::data_storage`] says whether the usual one is used.

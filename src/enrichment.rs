@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use cache::EnrichmentCache;
 pub use history::{History, avoided_action_types};
 pub use labels::{DetectedLabels, Detection};
-pub use lookup::{HistoryError, HistorySource, HistoryState};
+pub use lookup::{HistoryError, HistorySource, HistoryState, spec_hashes};
 pub use owners::{OwnerChain, Scope, owner_chain};
 pub use reader::{Reader, Retrying};
 pub use remote_history::RemoteHistory;
@@ -130,6 +130,15 @@ impl Enricher {
     /// Without a source of history it is reported as unavailable.
     pub fn new(config: EnrichmentConfig, history: Option<Arc<dyn HistorySource>>) -> Self {
         Self { config, history }
+    }
+
+    /// Where history is kept, where it is.
+    pub fn history_source(&self) -> Option<&Arc<dyn HistorySource>> {
+        self.history.as_ref()
+    }
+
+    pub fn config(&self) -> EnrichmentConfig {
+        self.config
     }
 
     /// Reads the target and its owners, then labels and history side by side.

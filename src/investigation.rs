@@ -15,6 +15,7 @@ mod journal;
 mod ledger;
 mod model;
 pub mod outcome;
+pub mod outside;
 mod overrides;
 pub mod progress;
 mod prompts;
@@ -26,10 +27,10 @@ mod validation;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 pub use config::{EngineChoice, InvestigationConfig, PhaseConfig, PromptConfig, SelectionConfig};
+pub use conversation::{redacted_output, redacted_value};
 pub use outcome::Outcome;
+pub use outside::{Outside, Reality};
 pub use progress::{ProgressEvent, ProgressKind, ProgressReader, ProgressSender, RunPhase, Standing};
 pub use run::{FailureCode, InvestigationError, RunContext};
 
@@ -48,7 +49,7 @@ use conclusion::StandIn;
 use model::NoAnswer;
 
 /// The singletons an investigation works with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct InvestigatorParts {
     pub config: InvestigationConfig,
     pub prompt: PromptConfig,
@@ -137,7 +138,7 @@ impl Investigator {
             run.progress.cause(&finding.summary);
         }
         run.progress.phase("workflow selection");
-        let select = self.select(incident, diagnosis);
+        let select = self.select(incident, run, diagnosis);
         let too_late = "the catalogue did not answer in time";
         let selection = match within(run, "workflow_selection", too_late, select).await {
             // What is known is told even when the time is over: beside a stand-in no workflow would be run anyway.
@@ -147,14 +148,15 @@ impl Investigator {
             selection => selection?,
         };
         run.progress.phase("decision");
-        Ok(conclusion::conclude(incident, diagnosis, selection, stand_in, Timestamp::now()))
+        Ok(conclusion::conclude(incident, diagnosis, selection, stand_in, run.outside.now("completed")))
     }
 
-    async fn select(&self, incident: &Incident, diagnosis: &Diagnosis) -> selection::Selection {
+    async fn select(&self, incident: &Incident, run: &RunContext, diagnosis: &Diagnosis) -> selection::Selection {
         match diagnosis.top() {
             Some(finding) => {
                 let catalogue = self.0.catalogue.as_ref();
-                selection::select(catalogue, incident, finding, diagnosis.confidence, Timestamp::now()).await
+                let now = run.outside.now("selected");
+                selection::select(catalogue, incident, finding, diagnosis.confidence, now).await
             }
             None => selection::Selection::default(),
         }
@@ -169,9 +171,10 @@ async fn within<T>(
     step: impl Future<Output = T>,
 ) -> Result<T, InvestigationError> {
     tokio::select! {
-        answer = step => Ok(answer),
+        biased;
         () = run.cancel.cancelled() => Err(cancelled()),
-        () = tokio::time::sleep_until(run.deadline) => {
+        answer = step => Ok(answer),
+        () = run.outside.until(run.deadline) => {
             Err(InvestigationError::new(FailureCode::DeadlineExceeded, phase, too_late))
         }
     }

@@ -9,7 +9,7 @@
 //! # Map
 //!
 //! ```text
-//! main > cli > app > api > sessions > investigation > { analyser, tools } > enrichment > catalogue > metering
+//! main > cli > app > api > sessions > recording > investigation > { analyser, tools } > enrichment > catalogue > metering
 //!      > { cluster, audit, auth, llm } > { datastorage, store } > service_account
 //!      > { redaction, retry, telemetry } > domain
 //! ```
@@ -25,6 +25,7 @@
 //! | [`config`] | flags over variables over two strict YAML files, put together from each room's own section; the table of keys |
 //! | [`api`] | routes, extractors, problem documents, `OpenAPI`; the only code that knows axum |
 //! | [`sessions`] | admission, repetitions, one task per session, states, expiry, what a restart leaves |
+//! | [`recording`] | one file with everything an investigation took from outside, and the run played again from it |
 //! | [`investigation`] | the use case: from an incident to one complete outcome through the decision table |
 //! | [`analyser`] | diagnosis without a model: one file per fault family, then ranking |
 //! | [`tools`] | what a model may look at: read-only, bounded, each with a schema |
@@ -80,6 +81,7 @@ pub mod enrichment;
 pub mod investigation;
 pub mod llm;
 pub mod metering;
+pub mod recording;
 pub mod redaction;
 pub mod retry;
 pub mod service_account;

@@ -20,6 +20,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use endpoint::{BuildError, EndpointError, ExtraHeaders};
@@ -96,7 +97,8 @@ impl Invocation<'_> {
 }
 
 /// How a call went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ToolStatus {
     Success,
     /// Asked properly, and there is nothing.
@@ -115,7 +117,7 @@ impl ToolStatus {
 }
 
 /// The complete answer of a tool, neither redacted nor shortened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolOutput {
     pub status: ToolStatus,
     pub content: Content,
@@ -124,7 +126,8 @@ pub struct ToolOutput {
 }
 
 /// Data in the form that redaction and reduction need.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Content {
     /// Prose; cut at the end when too long.
     Text(String),
@@ -135,7 +138,8 @@ pub enum Content {
 }
 
 /// Which lines survive when there are too many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Keep {
     /// The first ones (sorted tables, newest-first events).
     Head,

@@ -1,6 +1,7 @@
 //! What investigations begin with. It is built anew when the configuration changes; an investigation keeps what it began
 //! with, through all phases and retries (operations §2.4).
 
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::AppError;
@@ -10,21 +11,46 @@ use crate::catalogue::Catalogue;
 use crate::cluster::{Cluster, ConfinedCluster};
 use crate::config::Config;
 use crate::datastorage::DataStorage;
+use crate::domain::{Incident, Investigation};
 use crate::enrichment::{Enricher, EnrichmentConfig, HistorySource, RemoteHistory};
-use crate::investigation::{Investigator, InvestigatorParts};
+use crate::investigation::{InvestigationError, Investigator, InvestigatorParts, RunContext};
 use crate::llm::Llm;
+use crate::recording::RecordedInvestigator;
 use crate::sessions::Work;
 use crate::telemetry::Metrics;
 use crate::tools::alertmanager::AlertmanagerClient;
 use crate::tools::prometheus::PrometheusClient;
 use crate::tools::{self, ToolSet};
 
+/// Who investigates.
+#[derive(Clone)]
+enum Runner {
+    Plain(Investigator),
+    /// Every run is written down (`--record`).
+    Recorded(RecordedInvestigator),
+}
+
+impl Runner {
+    async fn investigate(&self, incident: &Incident, run: &RunContext) -> Result<Investigation, InvestigationError> {
+        match self {
+            Self::Plain(investigator) => investigator.investigate(incident, run).await,
+            Self::Recorded(investigator) => investigator.investigate(incident, run).await,
+        }
+    }
+}
+
 /// One configuration's investigator, and the model it asks.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Snapshot {
-    pub investigator: Investigator,
+    runner: Runner,
     /// Where one is configured and may answer.
     pub llm: Option<Arc<Llm>>,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("llm", &self.llm).finish_non_exhaustive()
+    }
 }
 
 /// The snapshot that new investigations begin with. Clones share it.
@@ -49,8 +75,8 @@ impl Current {
     pub(super) fn work(&self) -> Work {
         let current = self.clone();
         Work::new(move |incident, run| {
-            let investigator = current.get().investigator;
-            async move { investigator.investigate(&incident, &run).await }
+            let runner = current.get().runner;
+            async move { runner.investigate(&incident, &run).await }
         })
     }
 }
@@ -76,7 +102,7 @@ impl Singletons {
             (Some(_), Some(llm)) => Some(llm),
             (Some(section), None) => Some(Arc::new(Llm::build(section)?.reporting_to(&self.metrics))),
         };
-        let investigator = Investigator::new(InvestigatorParts {
+        let parts = InvestigatorParts {
             config: config.investigation.clone(),
             prompt: config.prompt,
             redact: config.redact,
@@ -89,13 +115,17 @@ impl Singletons {
             tools: read_tools(config, &self.cluster)?,
             audit: self.audit.clone(),
             metrics: self.metrics.clone(),
-        });
-        Ok(Snapshot { investigator, llm })
+        };
+        let runner = match &config.record {
+            Some(directory) => Runner::Recorded(RecordedInvestigator::new(parts, directory)),
+            None => Runner::Plain(Investigator::new(parts)),
+        };
+        Ok(Snapshot { runner, llm })
     }
 }
 
 /// What a model may look at, in the order it is offered.
-fn read_tools(config: &Config, cluster: &Arc<dyn Cluster>) -> Result<ToolSet, AppError> {
+pub(super) fn read_tools(config: &Config, cluster: &Arc<dyn Cluster>) -> Result<ToolSet, AppError> {
     let confined = ConfinedCluster::around(Arc::clone(cluster), &config.investigation.namespaces);
     let config = &config.toolsets;
     let offered = tools::kubernetes::tools(confined).into_iter().filter(|tool| config.offers(tool.toolset()));

@@ -1,6 +1,6 @@
 //! Parameters a workflow declares, and the values bound to them (investigation §6.2). Pure.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Longest text of a value, in characters: values end up in templates.
@@ -13,7 +13,7 @@ const PATTERN_CHARS_MAX: usize = 1_024;
 pub const MANAGED_PREFIX: &str = "TARGET_RESOURCE_";
 
 /// A declared parameter.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Parameter {
     pub name: String,

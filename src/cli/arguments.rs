@@ -47,6 +47,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Run a recorded investigation again, without a network: exit 0 when the result is the same, 1 when it is not.
+    Replay(ReplayOptions),
     /// Check the configuration and the catalogue it names, and say what would run and where every value comes from.
     CheckConfig(CheckConfigOptions),
     /// Print the reference of all configuration keys, in Markdown.
@@ -102,6 +104,9 @@ pub(super) struct ServeOptions {
     /// Recorded cluster to answer from.
     #[arg(long, value_name = "DIR")]
     pub(super) bundle: Option<PathBuf>,
+    /// Record every investigation there, one file each, without secrets; `replay` runs them again.
+    #[arg(long, value_name = "DIR")]
+    pub(super) record: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +133,9 @@ pub(super) struct InvestigateOptions {
     /// Keep the session and its audit events there [default: a temporary directory].
     #[arg(long, value_name = "DIR")]
     pub(super) state_dir: Option<PathBuf>,
+    /// Record the investigation there, in one file without secrets; `replay` runs it again.
+    #[arg(long, value_name = "DIR")]
+    pub(super) record: Option<PathBuf>,
     /// `report` for people, `json` for the result as the API answers it.
     #[arg(long, value_enum, default_value = "report")]
     pub(super) output: Output,
@@ -137,6 +145,23 @@ pub(super) struct InvestigateOptions {
 pub(super) enum Output {
     Report,
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayOptions {
+    /// Recording, as `--record DIR` of `serve` and `investigate` writes it.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Ask a real model over the recorded tool results: `llm` (also when the value is left out), `fallbacks[N]`,
+    /// `phase_models.rca` or `phase_models.workflow_discovery` of the configuration.
+    #[arg(long, value_name = "PROFILE", num_args = 0..=1, default_missing_value = "llm")]
+    pub(super) with_model: Option<String>,
+    /// Configuration file with that model [env: `CONFIG_FILE`].
+    #[arg(long, value_name = "FILE", requires = "with_model")]
+    pub(super) config: Option<PathBuf>,
+    /// `report` for people, `json` for the result as the API answers it.
+    #[arg(long, value_enum, default_value = "report")]
+    pub(super) output: Output,
 }
 
 #[derive(Debug, Args)]

@@ -48,6 +48,7 @@ fn configuration(options: &InvestigateOptions, subject: &Subject) -> Result<Conf
         Some(path) => Config::load(path)?,
         None => Config::standalone(ClusterConfig::default()),
     };
+    config.record.clone_from(&options.record);
     // The session belongs to this run alone.
     config.audit.sink = AuditSink::Local;
     // A file that says nothing about a catalogue or its server leaves the compiled-in workflows.

@@ -9,9 +9,10 @@ use crate::config::{Config, ConfigError, Loader};
 use crate::telemetry::logging::Output;
 
 pub(super) fn serve(options: ServeOptions) -> Result<u8, Failure> {
-    let state_dir = options.state_dir.clone();
+    let (state_dir, record) = (options.state_dir.clone(), options.record.clone());
     let loader = with_flags(loader(&options.files)?, options)?;
-    let loaded = loader.load().map_err(refused)?;
+    let mut loaded = loader.load().map_err(refused)?;
+    loaded.config.record = record;
     let logging = install_logging(&loaded.config, None, Output::Stdout)?;
     loaded.announce(&loader);
     let location = location(&loaded.config.store, state_dir.as_deref())?;

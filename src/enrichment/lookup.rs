@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::history::{History, merge};
 use super::owners::OwnerChain;
-use super::reader::Reader;
+use super::reader::{Reader, Retrying};
 use super::spec_hash::{HashMode, absent_config_map, config_map, config_map_references};
+use crate::cluster::Cluster;
 use crate::domain::object::text_map;
 use crate::domain::{Object, ResourceRef};
 
@@ -30,7 +31,7 @@ pub trait HistorySource: Send + Sync + std::fmt::Debug {
 }
 
 /// Why a source has no answer, in words fit for a prompt.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{0}")]
 pub struct HistoryError(pub String);
 
@@ -96,6 +97,15 @@ pub(super) async fn look_up(
         }
     };
     Past { state, spec_hash: hashes.into_iter().next(), notes }
+}
+
+/// The hashes the history of `target` is looked up by, as `cluster` shows it; none when it cannot be read.
+pub async fn spec_hashes(cluster: &dyn Cluster, mode: HashMode, target: &ResourceRef) -> Vec<String> {
+    let reader = Reader::new(cluster, Retrying::default());
+    let Ok(root) = reader.get(target).await else { return Vec::new() };
+    let config_maps =
+        if mode.reads_config_maps() { config_maps(&reader, &root, &mut Vec::new()).await } else { BTreeMap::new() };
+    mode.hashes(&root, &config_maps)
 }
 
 /// Hash of each ConfigMap the pods of the object read.

@@ -13,7 +13,7 @@ mod replies;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::journal::{Asked, Journal, Turn};
 use super::ledger::Ledger;
@@ -29,6 +29,7 @@ use crate::redaction::injection::{Fence, Mode};
 use crate::telemetry::metrics::Phase;
 use crate::tools::ToolSet;
 use calls::Made;
+pub use calls::{redacted_output, redacted_value};
 use fitting::Fitting;
 
 /// What a phase may spend (investigation §1.5.2).
@@ -262,9 +263,12 @@ impl<'a> Conversation<'a> {
             journal.model_asked(asked).await;
             let began = Instant::now();
             let until = if is_last { self.setting.run.deadline } else { self.setting.wrap_up_at };
+            let run = self.setting.run;
             let answered = tokio::select! {
-                () = self.setting.run.cancel.cancelled() => return Err(Stop::Cancelled),
-                answered = timeout_at(until, self.seat().chat(&request)) => answered,
+                biased;
+                () = run.cancel.cancelled() => return Err(Stop::Cancelled),
+                answered = run.outside.chat(self.phase.as_str(), self.seat(), &request) => Some(answered),
+                () = run.outside.until(until) => None,
             };
             let turn = Turn {
                 provider: self.seat().provider(),
@@ -274,13 +278,13 @@ impl<'a> Conversation<'a> {
                 took: began.elapsed(),
             };
             match answered {
-                Ok(Ok(reply)) => {
+                Some(Ok(reply)) => {
                     self.spent.turns += 1;
                     self.gauge.learn(chars_sent, reply.usage.prompt_tokens);
                     journal.model_answered(&turn, &reply).await;
                     return Ok(Some(reply));
                 }
-                Ok(Err(error)) => {
+                Some(Err(error)) => {
                     journal.model_failed(&turn, &error).await;
                     if self.seat().fail_over(&error) {
                         continue;
@@ -292,7 +296,7 @@ impl<'a> Conversation<'a> {
                     percent = fitting::FILL_AFTER_REFUSAL_PERCENT;
                     self.gauge.distrust();
                 }
-                Err(_) => {
+                None => {
                     let sentence = "the model did not answer before the investigation's time was up".to_owned();
                     let error = LlmError { kind: ErrorKind::Timeout, sentence, retries: 0 };
                     journal.model_failed(&turn, &error).await;

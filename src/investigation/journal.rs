@@ -4,13 +4,13 @@
 mod costs;
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::outside::Outside;
 use super::progress::ProgressSender;
 use super::run::RunContext;
 use super::submit::SubmitTool;
@@ -39,6 +39,7 @@ pub(super) struct Journal {
     prompt_redactor: Redactor,
     progress: ProgressSender,
     meter: RunMeter,
+    outside: Arc<dyn Outside>,
 }
 
 /// However the investigation ends.
@@ -94,6 +95,7 @@ impl Journal {
             redactor,
             progress: run.progress.clone(),
             meter: run.meter.clone(),
+            outside: Arc::clone(&run.outside),
         }
     }
 
@@ -119,15 +121,16 @@ impl Journal {
 
     /// Enters something in the account of a phase; its time runs up to the newest entry.
     fn account(&self, phase: Phase, enter: impl FnOnce(&mut PhaseUsage)) {
+        let now = self.outside.instant("account");
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let at = accounts.iter().position(|account| account.phase == phase).unwrap_or_else(|| {
             let spent = PhaseUsage { phase: phase.as_str().to_owned(), ..PhaseUsage::default() };
-            accounts.push(Account { phase, began: Instant::now(), spent });
+            accounts.push(Account { phase, began: now, spent });
             accounts.len() - 1
         });
         if let Some(Account { began, spent, .. }) = accounts.get_mut(at) {
             enter(spent);
-            spent.wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            spent.wall_ms = u64::try_from(now.saturating_duration_since(*began).as_millis()).unwrap_or(u64::MAX);
         }
     }
 
@@ -262,7 +265,7 @@ impl Journal {
             root_cause,
             analysis: self.redactor.text(&analysis).text,
             confidence,
-            found_at: Timestamp::now(),
+            found_at: self.outside.now("found"),
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
         };

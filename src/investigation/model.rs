@@ -13,8 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
 use super::answer::{RcaAnswer, SelectionAnswer};
 use super::conversation::{Limits, Setting, Stop};
@@ -113,7 +111,9 @@ pub(super) async fn investigate(
     run: &RunContext,
     diagnosis: &Diagnosis,
 ) -> Result<Investigation, NoAnswer> {
-    let (redactor, fence) = (Redactor::new(random()).with_personal_data(parts.redact.pii), Fence::new(token()));
+    let outside = run.outside.as_ref();
+    let redactor = Redactor::new(outside.redaction_key()).with_personal_data(parts.redact.pii);
+    let fence = Fence::new(outside.delimiter());
     let run = &within_budget(run, parts.config.wrap_up());
     let journal = Journal::new(parts.audit.clone(), parts.metrics.clone(), incident, redactor.clone(), run);
     let ledger = Arc::new(Ledger::default());
@@ -217,7 +217,7 @@ fn within_budget(run: &RunContext, wrap_up: Duration) -> RunContext {
         Some(end) if seconds > 0 => end.min(run.deadline),
         _ => run.deadline,
     };
-    RunContext { deadline, ..run.clone() }
+    RunContext { deadline: run.outside.deadline(deadline), ..run.clone() }
 }
 
 /// What a phase that stopped says to people, and why they must look. `None` for a cancellation.
@@ -234,19 +234,4 @@ fn stopped(stop: &Stop, what: &str) -> Option<(ReviewReason, String)> {
         }
         Stop::Provider(error) => (inconclusive, format!("The model provider failed before {what}: {error}")),
     })
-}
-
-/// 256 unpredictable bits: the randomness of several version 4 UUIDs.
-fn random() -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for _ in 0..3 {
-        hash.update(Uuid::new_v4().as_bytes());
-    }
-    hash.finalize().into()
-}
-
-/// 128 unpredictable bits.
-fn token() -> [u8; 16] {
-    let bytes = random();
-    std::array::from_fn(|index| bytes.get(index).copied().unwrap_or_default())
 }

@@ -1,10 +1,12 @@
 //! What surrounds one run: deadline, cancellation, who watches it, and how it may fail.
 
 use std::fmt;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::outside::Outside;
 use super::progress::ProgressSender;
 use crate::metering::RunMeter;
 
@@ -17,6 +19,10 @@ pub struct RunContext {
     pub progress: ProgressSender,
     /// Counts what the run spends.
     pub meter: RunMeter,
+    /// Of the session this run belongs to.
+    pub session: String,
+    /// Where it takes time, chance, replies and answers from.
+    pub outside: Arc<dyn Outside>,
 }
 
 /// A run that ended without a result. Displays as one line `<code>: <sentence>` (http-api §4.4); the sentence holds no

@@ -1,5 +1,6 @@
 //! Dialect-neutral chat types.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use crate::domain::Usage;
@@ -18,7 +19,8 @@ pub struct ChatRequest<'a> {
 }
 
 /// The form a provider holds a text answer to (investigation §2.5). Providers that refuse it are not asked again.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TextForm<'a> {
     #[default]
     Free,
@@ -29,14 +31,15 @@ pub enum TextForm<'a> {
 }
 
 /// A schema in the strict variant.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AnswerSchema {
     pub name: &'static str,
     pub schema: Value,
 }
 
 /// What the model may do with the offered tools.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ToolChoice {
     Auto,
     /// It must call some offered tool.
@@ -46,7 +49,7 @@ pub enum ToolChoice {
 }
 
 /// A tool as the model sees it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolDefinition {
     pub name: String,
     pub description: String,
@@ -55,7 +58,8 @@ pub struct ToolDefinition {
 }
 
 /// One entry of a conversation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Message {
     System(String),
     User(String),
@@ -76,7 +80,7 @@ impl Message {
 }
 
 /// What the model said.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AssistantMessage {
     pub text: String,
     pub tool_calls: Vec<ToolCall>,
@@ -87,7 +91,7 @@ pub struct AssistantMessage {
 }
 
 /// A requested tool call. `arguments` is the raw text: repairing it is the tool loop's business.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
     pub id: String,
     pub name: String,
@@ -95,7 +99,7 @@ pub struct ToolCall {
 }
 
 /// A complete reply.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatReply {
     pub message: AssistantMessage,
     pub finish: FinishReason,
@@ -105,7 +109,8 @@ pub struct ChatReply {
 }
 
 /// Why the model stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     Stop,
     ToolCalls,

@@ -6,7 +6,7 @@ mod provider;
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use connection::{BreakerConfig, CapabilityOverride, CustomHeader, InlineSecret, OAuth2Config, ReasoningConfig};
 pub use profile::{PhaseModels, ProfileConfig};
@@ -131,8 +131,23 @@ pub enum IdentityChange {
     Restart,
 }
 
+impl LlmConfig {
+    /// The section of one profile alone: `llm`, `fallbacks[N]`, `phase_models.rca`, `phase_models.workflow_discovery`.
+    pub fn profile(&self, name: &str) -> Option<Self> {
+        let alone = |profile: &ProfileConfig| profile.over(self);
+        if name == "llm" {
+            return Some(alone(&ProfileConfig::default()));
+        }
+        if let Some(number) = name.strip_prefix("fallbacks[").and_then(|rest| rest.strip_suffix(']')) {
+            return self.fallbacks.get(number.parse::<usize>().ok()?).map(alone);
+        }
+        let phase = name.strip_prefix("phase_models.")?;
+        self.phase_models.named().into_iter().find(|(known, _)| *known == phase)?.1.map(alone)
+    }
+}
+
 /// The form of a final answer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StructuredOutput {
     /// A call of a submit tool.

@@ -16,7 +16,7 @@ use super::breaker::{Breaker, Pass, State, Verdict};
 use super::chat::{ChatReply, ChatRequest, Message};
 use super::client::HttpClient;
 use super::codec::{Parameters, Unsupported};
-use super::config::StructuredOutput;
+use super::config::{Provider, StructuredOutput};
 use super::credentials::{Credentials, CustomHeaders};
 use super::failure::{ErrorKind, Failure, LlmError, network_failure};
 use super::mock;
@@ -73,6 +73,10 @@ impl Profile {
 
     pub fn provider(&self) -> &'static str {
         self.route.provider.as_str()
+    }
+
+    pub(super) fn whose(&self) -> Provider {
+        self.route.provider
     }
 
     /// Endpoint without user name and query.

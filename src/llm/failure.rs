@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use serde::{Deserialize, Serialize};
 
 use super::codec::{StreamError, Unsupported, unsupported_parameter};
 use super::credentials::CredentialError;
 
 /// Why a call failed, after retries. Holds no key, no prompt and no upstream body.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{sentence}")]
 pub struct LlmError {
     pub kind: ErrorKind,
@@ -17,7 +18,8 @@ pub struct LlmError {
 }
 
 /// Closed list; the text form is the `kind` label of the error metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     Auth,
     RateLimit,

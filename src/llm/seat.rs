@@ -11,6 +11,7 @@ use super::credentials::Environment;
 use super::exchange::{Listener, LlmBuildError, Profile};
 use super::failure::{ErrorKind, LlmError};
 use super::pace::Pace;
+use super::roster::{Chair, Roster};
 use super::route::Route;
 use crate::telemetry::Metrics;
 
@@ -24,10 +25,10 @@ pub enum ModelPhase {
 /// The configured models. Cheap to share behind an `Arc`; one connection pool for each.
 #[derive(Debug)]
 pub struct Llm {
-    base: Arc<Profile>,
-    rca: Arc<Profile>,
-    workflow_discovery: Arc<Profile>,
-    fallbacks: Vec<Arc<Profile>>,
+    base: Chair,
+    rca: Chair,
+    workflow_discovery: Chair,
+    fallbacks: Vec<Chair>,
 }
 
 /// Most entries of `llm.fallbacks`.
@@ -74,14 +75,37 @@ impl Llm {
         let mut phases = phases.into_iter();
         let mut phase = || phases.next().unwrap_or_else(|| Arc::clone(&base));
         let (rca, workflow_discovery) = (phase(), phase());
+        let fallbacks = fallbacks.into_iter().map(Chair::Taken).collect();
+        let [base, rca, workflow_discovery] = [base, rca, workflow_discovery].map(Chair::Taken);
         Ok(Self { base, rca, workflow_discovery, fallbacks })
+    }
+
+    /// Models of which only the facts are known: nobody answers.
+    pub fn of_roster(roster: Roster) -> Self {
+        Self {
+            base: Chair::Empty(roster.rca.clone()),
+            rca: Chair::Empty(roster.rca),
+            workflow_discovery: Chair::Empty(roster.workflow_discovery),
+            fallbacks: roster.fallbacks.into_iter().map(Chair::Empty).collect(),
+        }
+    }
+
+    /// Who may answer, as far as an investigation sees it.
+    pub fn roster(&self) -> Roster {
+        Roster {
+            rca: self.rca.facts(),
+            workflow_discovery: self.workflow_discovery.facts(),
+            fallbacks: self.fallbacks.iter().map(Chair::facts).collect(),
+        }
     }
 
     /// Says from now on how the breakers stand.
     #[must_use]
     pub fn reporting_to(self, metrics: &Metrics) -> Self {
         for profile in [&self.base, &self.rca, &self.workflow_discovery].into_iter().chain(&self.fallbacks) {
-            profile.report_to(metrics);
+            if let Some(profile) = profile.profile() {
+                profile.report_to(metrics);
+            }
         }
         self
     }
@@ -90,12 +114,16 @@ impl Llm {
     pub fn profiles(&self) -> Vec<(String, Arc<Profile>)> {
         let base = [("llm".to_owned(), &self.base)];
         let phases = [("rca", &self.rca), ("workflow_discovery", &self.workflow_discovery)];
-        let phases = phases.into_iter().filter(|(_, profile)| !Arc::ptr_eq(profile, &self.base));
+        let is_own = |chair: &Chair| match (chair.profile(), self.base.profile()) {
+            (Some(own), Some(base)) => !Arc::ptr_eq(own, base),
+            _ => false,
+        };
+        let phases = phases.into_iter().filter(|(_, chair)| is_own(chair));
         let phases = phases.map(|(name, profile)| (format!("llm.phase_models.{name}"), profile));
         let fallbacks = self.fallbacks.iter().enumerate();
         let fallbacks = fallbacks.map(|(index, profile)| (format!("llm.fallbacks[{index}]"), profile));
         let all = base.into_iter().chain(phases).chain(fallbacks);
-        all.map(|(name, profile)| (name, Arc::clone(profile))).collect()
+        all.filter_map(|(name, chair)| Some((name, Arc::clone(chair.profile()?)))).collect()
     }
 
     /// Who answers a phase of one investigation.
@@ -110,7 +138,7 @@ impl Llm {
 
     /// The built-in responder answers first: nothing it says is a conclusion.
     pub fn is_mock(&self) -> bool {
-        self.base.is_built_in()
+        self.base.profile().is_some_and(|profile| profile.is_built_in())
     }
 
     /// Provider and model of everybody who may have to answer, as they are priced.
@@ -124,7 +152,10 @@ impl Llm {
     /// # Errors
     /// No connection, or no answer in time.
     pub async fn probe(&self, patience: Duration) -> Result<(), ErrorKind> {
-        self.base.probe(patience).await
+        match &self.base {
+            Chair::Taken(profile) => profile.probe(patience).await,
+            Chair::Empty(_) => Err(ErrorKind::NotFound),
+        }
     }
 }
 
@@ -152,22 +183,29 @@ impl Paces {
 #[derive(Debug)]
 pub struct Seat {
     /// Never empty.
-    chain: Vec<Arc<Profile>>,
+    chain: Vec<Chair>,
     at: AtomicUsize,
 }
 
 impl Seat {
+    fn chair(&self) -> Option<&Chair> {
+        self.chain.get(self.at.load(Ordering::Relaxed))
+    }
+
     fn profile(&self) -> Option<&Profile> {
-        self.chain.get(self.at.load(Ordering::Relaxed)).map(AsRef::as_ref)
+        match self.chair()? {
+            Chair::Taken(profile) => Some(profile),
+            Chair::Empty(_) => None,
+        }
     }
 
     /// Who answers now, as the provider knows it.
     pub fn model(&self) -> &str {
-        self.profile().map_or("", Profile::model)
+        self.chair().map_or("", Chair::model)
     }
 
     pub fn provider(&self) -> &'static str {
-        self.profile().map_or("", Profile::provider)
+        self.chair().map_or("", Chair::provider)
     }
 
     /// Address of who answers now, without user name and query.
@@ -177,17 +215,17 @@ impl Seat {
 
     /// How a final answer is handed over.
     pub fn structured_output(&self) -> StructuredOutput {
-        self.profile().map(Profile::structured_output).unwrap_or_default()
+        self.chair().map(Chair::structured_output).unwrap_or_default()
     }
 
     /// Tokens that everybody who may have to answer can take in at once.
     pub fn context_window_tokens(&self) -> usize {
-        self.chain.iter().map(|profile| profile.context_window_tokens()).min().unwrap_or_default()
+        self.chain.iter().map(Chair::context_window_tokens).min().unwrap_or_default()
     }
 
     /// Ceiling of an answer unless the request names another.
     pub fn output_tokens_max(&self) -> u32 {
-        self.profile().map_or(0, Profile::output_tokens_max)
+        self.chair().map_or(0, Chair::output_tokens_max)
     }
 
     /// The model writes its calls out instead of making them: its text is held to no form any more (investigation §2.1).

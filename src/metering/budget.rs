@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::Cost;
 
 /// What an investigation, a caller or the service used.
@@ -27,7 +29,8 @@ impl AddAssign for Spending {
 }
 
 /// Whose budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope {
     Investigation,
     /// The service's, from midnight to midnight, UTC.
@@ -37,7 +40,8 @@ pub enum Scope {
 }
 
 /// What is limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Resource {
     Tokens,
     Money,
@@ -46,7 +50,8 @@ pub enum Resource {
 }
 
 /// One limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub struct Limit {
     pub scope: Scope,
     pub resource: Resource,
@@ -73,7 +78,8 @@ impl Limit {
 }
 
 /// How far a budget is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Level {
     Within,
     /// Four fifths or more.

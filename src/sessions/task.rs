@@ -22,7 +22,7 @@ use super::submission::{Accepted, Attendance, Claim, Storing};
 use super::{Inner, SubmitError};
 use crate::audit::{AuditError, AuditEvent};
 use crate::domain::Incident;
-use crate::investigation::{ProgressSender, RunContext};
+use crate::investigation::{ProgressSender, Reality, RunContext};
 use crate::metering::RunMeter;
 use crate::store::{FinalState, NewSession, StoreError};
 
@@ -207,7 +207,14 @@ impl Inner {
     async fn run(&self, session: &Admitted, ties: &Ties, meter: RunMeter) -> Option<Conclusion> {
         let deadline = session.accepted + self.timeout;
         let progress = ties.progress.clone();
-        let context = RunContext { deadline, cancel: CancellationToken::new(), progress, meter };
+        let context = RunContext {
+            deadline,
+            cancel: CancellationToken::new(),
+            progress,
+            meter,
+            session: session.id.to_string(),
+            outside: Arc::new(Reality),
+        };
         let cancel = context.cancel.clone();
         let _cancelled = context.cancel.clone().drop_guard();
         let (work, incident) = (self.work.clone(), Arc::clone(&session.incident));

@@ -1,5 +1,13 @@
-//! What is shipped around the binary: the entry point of images with a shell, and the manifests.
+//! What is shipped around the binary: the chart and the manifests rendered from it, alerts and dashboards, the image, the bill
+//! of materials, and the entry point of images with a shell.
 
+mod chart;
+mod manifest;
+mod metrics;
+mod sandbox;
+mod sbom;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -7,32 +15,18 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use self::manifest::{documents, problems};
 use crate::process::{holmesgpt, root};
 
 fn manifests() -> PathBuf {
     root().join("deploy/kubernetes")
 }
 
-/// Every document of every manifest, with the file it stands in.
-fn documents() -> Vec<(String, Value)> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(manifests()).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let text = fs::read_to_string(&path).unwrap();
-        for part in text.split("\n---\n") {
-            let value: Value = serde_saphyr::from_str(part).unwrap_or_else(|error| panic!("{name}: {error}"));
-            all.push((name.clone(), value));
-        }
-    }
-    all
-}
-
-fn only(kind: &str) -> Value {
-    let mut found = documents().into_iter().filter(|(_, document)| document["kind"] == kind);
-    let (_, document) = found.next().unwrap_or_else(|| panic!("no {kind} in deploy/kubernetes"));
-    assert!(found.next().is_none(), "several of kind {kind}");
-    document
+/// Every object of the plain manifests.
+fn plain() -> Vec<Value> {
+    let entries = fs::read_dir(manifests()).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.filter(|path| !path.ends_with("kustomization.yaml") && !path.ends_with("config.yaml"));
+    files.flat_map(|path| documents(&fs::read_to_string(path).unwrap())).collect()
 }
 
 #[test]
@@ -43,64 +37,61 @@ fn configuration_of_the_manifests_is_accepted() {
 }
 
 #[test]
-fn pod_is_locked_down_and_probed_where_it_listens() {
-    let deployment = only("Deployment");
-    let pod = &deployment["spec"]["template"]["spec"];
-    let container = &pod["containers"][0];
-    assert_eq!(pod["securityContext"]["runAsUser"], 1001);
-    assert_eq!(pod["securityContext"]["runAsGroup"], 0);
-    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
-    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
-    assert_eq!(container["securityContext"]["capabilities"]["drop"][0], "ALL");
-    for (probe, path) in [("startupProbe", "/health"), ("livenessProbe", "/health"), ("readinessProbe", "/ready")] {
-        assert_eq!(container[probe]["httpGet"]["path"], path, "{probe}");
-        assert_eq!(container[probe]["httpGet"]["port"], container["ports"][0]["name"], "{probe}");
+fn manifests_are_what_kubernetes_knows_and_complete() {
+    let objects = plain();
+    for object in &objects {
+        assert_eq!(problems(object), Vec::<String>::new(), "{}", object["metadata"]["name"]);
+        assert_eq!(object["metadata"]["labels"].get("app.kubernetes.io/managed-by"), None);
     }
-    assert_eq!(only("Service")["spec"]["ports"][0]["targetPort"], container["ports"][0]["name"]);
-}
-
-#[test]
-fn pod_outlives_the_drain() {
-    let grace = only("Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap();
-    let shutdown = holmesgpt_api::config::ShutdownConfig::default();
-    assert!(grace > shutdown.endpoint_delay_seconds + shutdown.drain_seconds + shutdown.flush_seconds);
-}
-
-#[test]
-fn investigator_role_reads_and_nothing_else() {
-    let roles = documents().into_iter().map(|(_, document)| document);
-    let role = roles
-        .filter(|document| document["kind"] == "ClusterRole")
-        .find(|role| role["metadata"]["name"] == "holmesgpt-api-investigator")
-        .unwrap();
-    for rule in role["rules"].as_array().unwrap() {
-        for verb in rule["verbs"].as_array().unwrap() {
-            assert!(["get", "list", "watch"].contains(&verb.as_str().unwrap()), "{rule}");
-        }
-    }
+    let kinds: BTreeSet<&str> = objects.iter().map(|object| object["kind"].as_str().unwrap()).collect();
+    let expected = [
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Deployment",
+        "NetworkPolicy",
+        "Role",
+        "RoleBinding",
+        "Service",
+        "ServiceAccount",
+    ];
+    assert_eq!(kinds, expected.into());
 }
 
 #[test]
 fn kustomization_names_every_manifest() {
-    let kustomization = only("Kustomization");
+    let text = fs::read_to_string(manifests().join("kustomization.yaml")).unwrap();
+    let kustomization: Value = serde_saphyr::from_str(&text).unwrap();
     let listed = |pointer: &str| -> Vec<String> {
-        kustomization
-            .pointer(pointer)
-            .and_then(Value::as_array)
-            .unwrap()
-            .iter()
-            .map(|value| value.as_str().unwrap().to_owned())
-            .collect()
+        let names = kustomization.pointer(pointer).and_then(Value::as_array).unwrap();
+        names.iter().map(|value| value.as_str().unwrap().to_owned()).collect()
     };
     let mut named = listed("/resources");
     named.extend(listed("/configMapGenerator/0/files"));
     named.push("kustomization.yaml".to_owned());
-    let mut present: Vec<String> = documents().into_iter().map(|(name, _)| name).collect();
-    present.dedup();
     named.sort();
+    let entries = fs::read_dir(manifests()).unwrap();
+    let mut present: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     present.sort();
-    present.dedup();
     assert_eq!(named, present);
+}
+
+#[test]
+fn kustomize_builds_the_manifests() {
+    let Ok(output) = Command::new("kubectl").arg("kustomize").arg(manifests()).output() else {
+        eprintln!("skipped: no `kubectl` on the PATH");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let built = documents(&String::from_utf8(output.stdout).unwrap());
+    // The ConfigMap comes from config.yaml.
+    assert_eq!(built.len(), plain().len() + 1);
+    for object in &built {
+        assert_eq!(problems(object), Vec::<String>::new(), "{}", object["metadata"]["name"]);
+        let is_of_the_cluster = object["kind"].as_str().unwrap().starts_with("Cluster");
+        assert!(is_of_the_cluster || object["metadata"]["namespace"] == "kubernaut-system", "{object}");
+    }
+    let config = built.iter().find(|object| object["kind"] == "ConfigMap").unwrap();
+    assert_eq!(config["metadata"]["name"], "holmesgpt-api-config");
 }
 
 /// Runs `entrypoint.sh` with a program in place of the binary that prints its arguments and `API_PORT`.
@@ -141,4 +132,67 @@ fn every_target_names_its_path_so_that_the_image_builds_without_the_rest() {
     let targets = sections.iter().filter(|section| section.starts_with("[bench]]") || section.starts_with("[test]]"));
     let unnamed: Vec<&&str> = targets.clone().filter(|section| !section.contains("\npath = ")).collect();
     assert!(targets.count() >= 2 && unnamed.is_empty(), "{unnamed:?}");
+}
+
+/// Bad input would be exit code 2.
+#[test]
+fn the_incident_of_the_installation_page_is_one() {
+    let page = fs::read_to_string(root().join("docs/install.md")).unwrap();
+    let incident = page.split("/incident/analyze -d '").nth(1).unwrap().split("}'").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("incident.json");
+    fs::write(&file, format!("{incident}}}")).unwrap();
+    let mut command = holmesgpt();
+    let output =
+        command.arg("investigate").arg(&file).args(["--bundle", "examples/oom-cart-api/bundle"]).output().unwrap();
+    // Nobody knows its Deployment there, so a person must look.
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Digests are put in place of the defaults for a release; both files must start from the same bases.
+#[test]
+fn the_bake_file_and_the_dockerfile_name_the_same_bases() {
+    let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let bake = fs::read_to_string(root().join("deploy/docker-bake.hcl")).unwrap();
+    for base in ["RUST_IMAGE", "RUNTIME_IMAGE", "SHELL_IMAGE"] {
+        let default = dockerfile.lines().find_map(|line| line.strip_prefix(&format!("ARG {base}="))).unwrap();
+        assert!(bake.contains(&format!("variable \"{base}\" {{ default = \"{default}\" }}")), "{base} {default}");
+    }
+    for target in ["service", "shell"] {
+        assert!(dockerfile.contains(&format!(" AS {target}\n")) && bake.contains(&format!("target   = \"{target}\"")));
+    }
+}
+
+/// Labels stand in both stages of the Dockerfile, since a stage cannot include them.
+#[test]
+fn both_images_have_the_labels_registries_ask_for() {
+    const LABELS: [&str; 19] = [
+        "org.opencontainers.image.title",
+        "org.opencontainers.image.description",
+        "org.opencontainers.image.source",
+        "org.opencontainers.image.vendor",
+        "org.opencontainers.image.version",
+        "org.opencontainers.image.revision",
+        "org.opencontainers.image.created",
+        " name",
+        " vendor",
+        " version",
+        " release",
+        " summary",
+        " description",
+        " maintainer",
+        " component",
+        " part-of",
+        "io.k8s.display-name",
+        "io.k8s.description",
+        "io.openshift.tags",
+    ];
+    let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap();
+    for stage in ["shell", "service"] {
+        let text = dockerfile.split(&format!(" AS {stage}\n")).nth(1).unwrap().split("\nFROM ").next().unwrap();
+        for label in LABELS {
+            assert!(text.contains(&format!("{label}=\"")), "{stage} has no label {label}");
+        }
+        assert!(text.contains("\nUSER 1001:0\n") && text.contains("\"healthcheck\"]"), "{stage}");
+    }
 }

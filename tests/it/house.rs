@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["config"],
     &["api"],
     &["sessions"],
+    &["recording"],
     &["investigation"],
     &["analyser", "tools"],
     &["enrichment"],

@@ -8,6 +8,8 @@ mod failover;
 mod faulty;
 mod format;
 mod outcome;
+mod recordings;
+mod replayed;
 mod trail;
 mod watched;
 
@@ -58,6 +60,8 @@ struct Played {
     /// Requests to DataStorage: path and query.
     asked: Vec<String>,
     complaints: Vec<String>,
+    /// The file the run was recorded to.
+    recording: Vec<u8>,
 }
 
 /// A service with its model and metrics server, ready for one incident.
@@ -67,6 +71,7 @@ struct Stage {
     model: Model,
     metrics: Scripted,
     storage: Option<DataStorageStub>,
+    recordings: PathBuf,
     _prepared: Prepared,
 }
 
@@ -86,11 +91,13 @@ impl Stage {
             metrics: &metrics.address,
             storage: storage.as_ref().map(DataStorageStub::url),
         };
-        let config = configuration(scenario, &prepared, &addresses);
+        let mut config = configuration(scenario, &prepared, &addresses);
+        config.record = Some(replayed::folder(&prepared));
         let core = Core::build(&config, &StoreLocation::in_directory(state)).await.unwrap();
         let incident = Incident::try_from(AnalyzeBody::parse(prepared.incident.as_bytes()).unwrap()).unwrap();
         let incident = Incident { recovery: scenario.recovery.clone().map(Box::new), ..incident };
-        Self { core, incident, model, metrics, storage, _prepared: prepared }
+        let recordings = replayed::folder(&prepared);
+        Self { core, incident, model, metrics, storage, recordings, _prepared: prepared }
     }
 }
 
@@ -160,6 +167,7 @@ async fn play(scenario: &Scenario, prepared: Prepared) -> Played {
     let result = record.result.as_deref().cloned();
     let wire = result.as_ref().map(|result| json!(IncidentResponse::render(result, incident.shape)));
     assert_eq!(record.state == SessionState::Completed, result.is_some());
+    let recording = replayed::only_file(&stage.recordings).await;
     assert!(model.keys().iter().all(|key| *key == format!("Bearer {KEY}")), "{:?}", model.keys());
     Played {
         wire: wire.unwrap_or_default(),
@@ -169,6 +177,7 @@ async fn play(scenario: &Scenario, prepared: Prepared) -> Played {
         requests: model.requests(),
         asked: storage.iter().flat_map(DataStorageStub::asked).map(|asked| asked.target).collect(),
         complaints: model.complaints(),
+        recording,
     }
 }
 
@@ -181,6 +190,7 @@ async fn complaint(file: PathBuf) -> Option<String> {
     lines.extend(scenario.expect.differences(&played));
     lines.extend(outcome::broken_invariants(&played));
     lines.extend(trail::broken(&played));
+    lines.extend(replayed::complaint(&played).await);
     let said = serde_json::to_string_pretty(&played.wire).unwrap();
     (!lines.is_empty()).then(|| format!("{name} ({}):\n  {}\nresult: {said}", scenario.title, lines.join("\n  ")))
 }

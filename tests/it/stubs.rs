@@ -3,5 +3,6 @@
 pub(crate) mod apiserver;
 pub(crate) mod datastorage;
 pub(crate) mod model;
+pub(crate) mod prometheus;
 pub(crate) mod provider;
 pub(crate) mod scripted;

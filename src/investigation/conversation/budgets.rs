@@ -1,8 +1,6 @@
 //! When a conversation has to end: whether the next turn is the last, and what the model is told about that
 //! (investigation §1.5.2).
 
-use tokio::time::Instant;
-
 use super::{Conversation, Stop};
 use crate::llm::Message;
 use crate::metering::Level;
@@ -18,11 +16,12 @@ impl Conversation<'_> {
         if self.setting.run.cancel.is_cancelled() {
             return Err(Stop::Cancelled);
         }
-        let now = Instant::now();
+        let run = self.setting.run;
+        let now = run.outside.instant("turn");
         if now >= self.setting.run.deadline {
             return Err(Stop::OutOfTime);
         }
-        let level = self.setting.run.meter.level();
+        let level = run.outside.level(run.meter.level());
         let over = if now >= self.setting.wrap_up_at {
             Some("time")
         } else if let Level::Over(limit) = level {

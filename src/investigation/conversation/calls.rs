@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 
 use super::fitting::ResultMark;
 use super::{Conversation, Setting, Stop};
@@ -88,8 +88,9 @@ impl Conversation<'_> {
         let running =
             futures_util::stream::iter(running).buffered(limits.parallel_calls_max.max(1)).collect::<Vec<_>>();
         let ran = tokio::select! {
-            ran = running => ran,
+            biased;
             () = setting.run.cancel.cancelled() => return Err(Stop::Cancelled),
+            ran = running => ran,
         };
         for (call, outcome) in calls.iter().zip(ran) {
             let (content, status) = match outcome {
@@ -164,7 +165,8 @@ impl Conversation<'_> {
         if let Some(told) = self.repeated(&key, tool.is_time_dependent()) {
             return Plan::Answer(ToolStatus::Error, told);
         }
-        let made = Made { turn: self.spent.turns, at: Instant::now(), result_id: None, status: ToolStatus::Success };
+        let at = self.setting.run.outside.instant("call made");
+        let made = Made { turn: self.spent.turns, at, result_id: None, status: ToolStatus::Success };
         self.made.insert(key.clone(), made);
         let index = self.setting.journal.next_tool_call(self.phase);
         let shown = self.setting.redactor.text(&in_words(&arguments)).text;
@@ -175,7 +177,8 @@ impl Conversation<'_> {
     /// What a second identical call is told instead of an answer.
     fn repeated(&self, key: &str, is_time_dependent: bool) -> Option<String> {
         let made = self.made.get(key)?;
-        if is_time_dependent && made.at.elapsed() >= REPEAT_AFTER {
+        let since = || self.setting.run.outside.instant("call repeated").saturating_duration_since(made.at);
+        if is_time_dependent && since() >= REPEAT_AFTER {
             return None;
         }
         let Some(id) = &made.result_id else {
@@ -213,24 +216,30 @@ fn in_words(arguments: &Map<String, Value>) -> String {
 
 impl Run {
     async fn finish(self, setting: &Setting<'_>, call_timeout: Duration, chars_max: usize) -> Ran {
-        let began = Instant::now();
+        let outside = setting.run.outside.as_ref();
+        let began = outside.instant(&format!("call {}", self.index));
         setting.journal.tool_started(&self.tool.definition().name, self.index);
         let call = Invocation { name: &self.name, arguments: &self.arguments };
-        let patience = self.tool.timeout().min(call_timeout);
-        let answer = timeout_at(setting.wrap_up_at, timeout(patience, self.tool.call(call))).await;
+        let patience = outside.patience(self.tool.as_ref()).min(call_timeout);
+        let until = (began + patience).min(setting.wrap_up_at);
+        let answer = tokio::select! {
+            biased;
+            output = outside.call(self.tool.as_ref(), call) => Some(output),
+            () = outside.until(until) => None,
+        };
         let (output, status) = match answer {
-            Ok(Ok(output)) => {
+            Some(output) => {
                 let status = match output.status {
                     ToolStatus::Error => metrics::ToolStatus::Error,
                     ToolStatus::Success | ToolStatus::NoData => metrics::ToolStatus::Success,
                 };
                 (output, status)
             }
-            Ok(Err(_)) => {
+            None if until < setting.wrap_up_at => {
                 let text = format!("no answer within {} s: ask for less, or use another tool", patience.as_secs());
                 (ToolOutput::error(text), metrics::ToolStatus::Timeout)
             }
-            Err(_) => {
+            None => {
                 let text = "the time for investigating is over: submit your answer with what you know";
                 (ToolOutput::error(text), metrics::ToolStatus::Timeout)
             }
@@ -279,9 +288,7 @@ async fn redacted(setting: &Setting<'_>, output: ToolOutput) -> Cleaned {
         Content::Lines { lines, .. } => lines.iter().map(String::len).sum(),
     };
     let work = move || {
-        let ToolOutput { status, content, notes } = output;
-        let notes = notes.iter().map(|note| redactor.text(&injection::clean(note)).text).collect();
-        let output = ToolOutput { status, content: clean(&redactor, content), notes };
+        let output = redacted_output(&redactor, output);
         match mode {
             Mode::Mark => Cleaned { output, stripped: Vec::new() },
             Mode::Strip => stripped(output),
@@ -294,6 +301,19 @@ async fn redacted(setting: &Setting<'_>, output: ToolOutput) -> Cleaned {
     })
 }
 
+/// A tool's answer without secrets and hidden characters. Blocks for as long as the text is long.
+pub fn redacted_output(redactor: &Redactor, output: ToolOutput) -> ToolOutput {
+    let ToolOutput { status, content, notes } = output;
+    let notes = notes.iter().map(|note| redactor.text(&injection::clean(note)).text).collect();
+    ToolOutput { status, content: clean(redactor, content), notes }
+}
+
+/// Data without hidden characters and secrets.
+pub fn redacted_value(redactor: &Redactor, value: &mut Value) {
+    show_all(value);
+    redactor.value(value);
+}
+
 /// First without hidden characters, then without secrets: what shows nothing must not keep a secret from being recognised,
 /// and quotes are held against what the model was shown.
 fn clean(redactor: &Redactor, content: Content) -> Content {
@@ -301,8 +321,7 @@ fn clean(redactor: &Redactor, content: Content) -> Content {
     match content {
         Content::Text(text) => Content::Text(plain(&text)),
         Content::Json(mut value) => {
-            show_all(&mut value);
-            redactor.value(&mut value);
+            redacted_value(redactor, &mut value);
             Content::Json(value)
         }
         Content::Lines { header, lines, footer, keep } => {

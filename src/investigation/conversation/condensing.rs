@@ -2,7 +2,7 @@
 //! worth reading, the model sums up the earlier turns. Task, summary and the last two turns go on; the ledger keeps every
 //! result. Whatever goes wrong, the conversation stays as it was and is shortened.
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{Conversation, Stop, fitting, text_of};
 use crate::investigation::journal::{Asked, Turn};
@@ -65,22 +65,25 @@ impl Conversation<'_> {
         let newest = messages.last().map(text_of).unwrap_or_default();
         setting.journal.model_asked(Asked { phase: self.phase, model, newest, chars, toolsets: Vec::new() }).await;
         let began = Instant::now();
+        let run = setting.run;
         let answered = tokio::select! {
-            () = setting.run.cancel.cancelled() => return Err(Stop::Cancelled),
-            answered = timeout_at(setting.wrap_up_at, self.seat().chat(&request)) => answered,
+            biased;
+            () = run.cancel.cancelled() => return Err(Stop::Cancelled),
+            answered = run.outside.chat(self.phase.as_str(), self.seat(), &request) => Some(answered),
+            () = run.outside.until(setting.wrap_up_at) => None,
         };
         let turn = Turn { provider, model, endpoint, phase: self.phase, took: began.elapsed() };
         match answered {
-            Ok(Ok(reply)) => {
+            Some(Ok(reply)) => {
                 setting.journal.model_answered(&turn, &reply).await;
                 let summary = setting.redactor.text(reply.message.text.trim()).text;
                 Ok((summary.chars().count() >= SUMMARY_CHARS_MIN).then_some(summary))
             }
-            Ok(Err(error)) => {
+            Some(Err(error)) => {
                 setting.journal.model_failed(&turn, &error).await;
                 Ok(None)
             }
-            Err(_) => Ok(None),
+            None => Ok(None),
         }
     }
 

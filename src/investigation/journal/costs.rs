@@ -12,6 +12,7 @@ impl Journal {
     pub(super) fn price(&self, call: &Turn<'_>, reply: &ChatReply) -> Entry {
         let usage = &reply.usage;
         let (cost, entry) = self.meter.answered(call.provider, call.model, usage);
+        let cost = self.outside.cost(cost);
         self.account(call.phase, |spent| {
             let mut sum = spent.cost.unwrap_or_default();
             sum += cost;

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::{Course, Model, NoAnswer, stopped};
 use crate::audit::Payload;
 use crate::catalogue::CatalogueError;
@@ -252,7 +250,8 @@ impl Model<'_> {
         self.journal.metrics().phase_finished(Phase::Validation, outcome);
         self.journal.record(payload, None).await;
         let is_valid = failed.is_none();
-        course.attempts.push(ValidationAttempt { attempt, workflow_id, is_valid, errors, timestamp: Timestamp::now() });
+        let timestamp = self.setting.run.outside.now("validated");
+        course.attempts.push(ValidationAttempt { attempt, workflow_id, is_valid, errors, timestamp });
     }
 }
 

@@ -1,6 +1,5 @@
 //! S7 and S8: binding, evidence, the decision table, one complete result.
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{Course, Model};
@@ -14,6 +13,7 @@ use crate::investigation::confidence::{self, Support};
 use crate::investigation::decision::{Decision, Facts, WorkflowFacts, decide};
 use crate::investigation::ledger::Citation;
 use crate::investigation::outcome::Outcome;
+use crate::investigation::outside::Outside;
 use crate::investigation::two_decimals;
 
 /// Claims verified, in the order given.
@@ -37,7 +37,7 @@ impl Model<'_> {
         let confidence = two_decimals(model_confidence.unwrap_or_default().max(decision.confidence_min));
         let selected = self.selected(&course, &decision, confidence);
         let detected_labels = detected_labels(&course);
-        let attempts = attempts(&mut course, selected.is_some());
+        let attempts = attempts(&mut course, selected.is_some(), self.setting.run.outside.as_ref());
         let basis = confidence::basis(support, model_confidence);
         let spent = self.journal.spent();
         Investigation {
@@ -47,7 +47,7 @@ impl Model<'_> {
             root_cause: self.root_cause(&course, verified.evidence, &decision),
             selected_workflow: selected,
             confidence,
-            completed_at: Timestamp::now(),
+            completed_at: self.setting.run.outside.now("completed"),
             review: decision.review,
             actionable: decision.actionable,
             warnings,
@@ -244,7 +244,7 @@ fn alternative(one: &AlternativeChoice) -> AlternativeWorkflow {
 }
 
 /// The validations that were made. Where none was and nothing is selected, those the model tells of (decision 15).
-fn attempts(course: &mut Course, is_selected: bool) -> Vec<ValidationAttempt> {
+fn attempts(course: &mut Course, is_selected: bool, outside: &dyn Outside) -> Vec<ValidationAttempt> {
     let own = std::mem::take(&mut course.attempts);
     if is_selected || !own.is_empty() {
         return own;
@@ -255,7 +255,7 @@ fn attempts(course: &mut Course, is_selected: bool) -> Vec<ValidationAttempt> {
         workflow_id: told.workflow_id.clone(),
         is_valid: told.is_valid,
         errors: told.errors.clone(),
-        timestamp: told.timestamp.unwrap_or_else(Timestamp::now),
+        timestamp: told.timestamp.unwrap_or_else(|| outside.now("told")),
     };
     (1..).zip(told).map(attempt).collect()
 }

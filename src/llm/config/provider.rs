@@ -1,10 +1,10 @@
 //! Who answers, and what the names of models say about it (operations §7.1, §7.2). Pure.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Providers. Each speaks one dialect, or several by the model's family.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Provider {
     #[default]
     OpenAi,
@@ -50,6 +50,12 @@ impl TryFrom<String> for Provider {
                  OpenAI-compatible interface"
             )),
         }
+    }
+}
+
+impl From<Provider> for String {
+    fn from(provider: Provider) -> Self {
+        provider.as_str().to_owned()
     }
 }
 

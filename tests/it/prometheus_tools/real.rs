@@ -1,101 +1,27 @@
-//! A real Prometheus that scrapes itself: the package's binary on a free port, with a configuration and data of its own.
+//! A real Prometheus that scrapes itself.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use holmesgpt_api::tools::prometheus::PrometheusConfig;
 use holmesgpt_api::tools::{ToolOutput, ToolStatus};
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
 
 use super::{call, config, data, told, tools};
+use crate::stubs::prometheus::Prometheus;
 
-/// Until the first samples are there; a start takes about a second, samples come every half second.
-const PATIENCE: Duration = Duration::from_secs(60);
-const STARTS_MAX: usize = 5;
-
-struct Prometheus {
-    child: Child,
-    address: String,
-    _folder: TempDir,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Prometheus {
-    /// `None` where the package is not installed.
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-    async fn start() -> Option<Self> {
-        let is_there = Command::new("prometheus").arg("--version").output().is_ok_and(|output| output.status.success());
-        if !is_there {
-            eprintln!("skipped: no `prometheus` on the PATH (apt-get install prometheus)");
-            return None;
-        }
-        for _ in 0..STARTS_MAX {
-            // Somebody else may take the port in between; then the server ends at once and another port is tried.
-            if let Some(started) = Self::on_a_free_port().await {
-                return Some(started);
-            }
-        }
-        panic!("Prometheus did not start");
-    }
-
-    async fn on_a_free_port() -> Option<Self> {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, value: Value| std::fs::write(folder.path().join(name), value.to_string()).unwrap();
-        write(
-            "prometheus.yml",
-            json!({
-                "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
-                "rule_files": [folder.path().join("rules.yml")],
-                "scrape_configs": [{"job_name": "itself", "static_configs": [{"targets": [address]}]}],
-            }),
-        );
-        let rules = json!([
-            {"record": "job:up:sum", "expr": "sum by (job) (up)"},
-            {"alert": "AlwaysFiring", "expr": "up == 1", "labels": {"severity": "info"}},
-        ]);
-        write("rules.yml", json!({"groups": [{"name": "g", "rules": rules}]}));
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut started = Self { child, address: format!("http://{address}"), _folder: folder };
-        started.has_data().await.then_some(started)
-    }
-
-    /// Waits for three samples and the recording rule.
-    async fn has_data(&mut self) -> bool {
-        let tools = tools(&config(&self.address));
-        let query = json!({"query": "count_over_time(up[1m]) >= 3 and on() job:up:sum and on() ALERTS"});
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline && self.child.try_wait().unwrap().is_none() {
-            let output = call(&tools, "execute_prometheus_instant_query", query.clone()).await;
-            if output.status == ToolStatus::Success {
-                return true;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert!(Instant::now() < deadline, "no data in time");
-        false
-    }
-}
+/// Three samples and the recording rule.
+const HAS_DATA: &str = "count_over_time(up[1m]) >= 3 and on() job:up:sum and on() ALERTS";
 
 #[tokio::test]
 async fn the_tools_work_with_a_real_server() {
-    let Some(server) = Prometheus::start().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let rules = json!([
+        {"record": "job:up:sum", "expr": "sum by (job) (up)"},
+        {"alert": "AlwaysFiring", "expr": "up == 1", "labels": {"severity": "info"}},
+    ]);
+    let file = folder.path().join("rules.yml");
+    std::fs::write(&file, json!({"groups": [{"name": "g", "rules": rules}]}).to_string()).unwrap();
+    let Some(server) = Prometheus::start("itself", None, &file, HAS_DATA).await else { return };
     discovers(&server.address).await;
     queries(&server.address).await;
     stays_within_labels(&server.address).await;

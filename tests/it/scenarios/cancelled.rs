@@ -47,9 +47,14 @@ async fn cancelled_when(text: &str, moment: impl Fn(&Stage) -> bool) -> Stage {
     stage
 }
 
+/// A run that is cancelled while its model thinks.
+pub(super) async fn while_the_model_thinks() -> Stage {
+    cancelled_when(WHILE_THE_MODEL_THINKS, |stage| stage.model.requests().len() == 1).await
+}
+
 #[tokio::test]
 async fn a_cancelled_model_call_is_hung_up() {
-    let stage = cancelled_when(WHILE_THE_MODEL_THINKS, |stage| stage.model.requests().len() == 1).await;
+    let stage = while_the_model_thinks().await;
     eventually("the end of the connection", || stage.model.abandoned() == 1).await;
     assert_eq!(stage.model.complaints(), Vec::<String>::new());
 }

@@ -61,7 +61,7 @@ pub(super) struct Outcome {
     /// Texts of audit events.
     #[serde(default)]
     recorded: Vec<String>,
-    /// Texts that leave the service nowhere: not to the model, not into audit, not into the result.
+    /// Texts that leave the service nowhere: not to the model, into audit, the result or the recording.
     #[serde(default)]
     nowhere: Vec<String>,
 }
@@ -169,6 +169,7 @@ impl Outcome {
             ("a request to the model", json!(played.requests).to_string()),
             ("audit", json!(played.events).to_string()),
             ("the result", played.wire.to_string()),
+            ("the recording", recording(played)),
         ];
         for text in &self.nowhere {
             let places = everything.iter().filter(|(_, whole)| whole.contains(text.as_str()));
@@ -180,6 +181,13 @@ impl Outcome {
         }
         wrong
     }
+}
+
+/// A recording holds what tools said; what is stripped from it for looking like an instruction is no secret.
+fn recording(played: &Played) -> String {
+    let text = String::from_utf8_lossy(&played.recording).into_owned();
+    let file: Value = serde_json::from_str(&text).unwrap();
+    if file["settings"]["injection"]["mode"] == "strip" { String::new() } else { text }
 }
 
 fn verdict(played: &Played) -> &'static str {
