@@ -56,7 +56,7 @@ use self::edge::RequestedPath;
 pub use self::fields::{FieldError, Step};
 pub use self::mode::Form;
 pub use self::openapi::document as openapi;
-pub use self::operations::{ConfigSummary, LlmSummary, public_address};
+pub use self::operations::{ConfigField, ConfigSummary, ConfigView, LlmSummary, RejectedConfig, public_address};
 pub use self::probes::Door;
 use self::problem::Problem;
 use self::rate_limit::RateLimit;
@@ -79,7 +79,7 @@ pub struct AppState {
     pub readiness: Readiness,
     pub metrics: Metrics,
     /// What `GET /config` tells.
-    pub config: ConfigSummary,
+    pub config: ConfigView,
     pub limits: Limits,
     pub http: HttpConfig,
     pub severities: incident::SeverityVocabulary,

@@ -3,10 +3,12 @@
 //!
 //! [`Core`] is everything an investigation needs; `serve` and `investigate` run the same one. [`App`] adds the HTTP side.
 
+mod current;
 pub mod doctor;
 mod drain;
 mod error;
 mod metering;
+mod reload;
 mod replay;
 mod signals;
 mod state_dir;
@@ -21,16 +23,17 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+pub use current::{Current, Snapshot};
 pub use drain::Exit;
 pub use error::AppError;
+pub use reload::Reloading;
 pub use replay::replay;
 pub use signals::Signals;
 pub use state_dir::location;
 
-use crate::analyser::{Analyser, GatherLimits};
 use crate::api::{
-    AppState, ConfigSummary, Door, LlmSummary, Readiness, ServeConfig, ServerHandle, Shown, SideDoors, limited_router,
-    public_address, serve,
+    AppState, ConfigSummary, ConfigView, Door, LlmSummary, Readiness, ServeConfig, ServerHandle, Shown, SideDoors,
+    limited_router, public_address, serve,
 };
 use crate::audit::{AuditTrail, SecurityAudit};
 use crate::auth::Authenticator;
@@ -39,21 +42,15 @@ use crate::catalogue::{
 };
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
 use crate::cluster::live::{LiveCluster, LiveConfig};
-use crate::cluster::{Cluster, ConfinedCluster, SharedCluster};
+use crate::cluster::{Cluster, SharedCluster};
 use crate::config::{CatalogueConfig, CatalogueSource, ClusterConfig, ClusterSource, Config, ShutdownConfig};
 use crate::datastorage::DataStorage;
-use crate::enrichment::{Enricher, EnrichmentConfig, HistorySource, RemoteHistory};
-use crate::investigation::{Investigator, InvestigatorParts};
-use crate::llm::Llm;
-use crate::recording::RecordedInvestigator;
-use crate::sessions::{Sessions, SessionsParts, Work};
+use crate::sessions::{Sessions, SessionsParts};
 use crate::store::{Access, Store, StoreLocation};
 use crate::telemetry::logging::LoggingHandle;
 use crate::telemetry::metrics::Dependency;
 use crate::telemetry::{Build, Metrics};
-use crate::tools::alertmanager::AlertmanagerClient;
-use crate::tools::prometheus::PrometheusClient;
-use crate::tools::{self, ToolSet};
+use current::Singletons;
 
 /// Least time between two discoveries of the cluster's kinds because of unknown names.
 const KINDS_MISS_INTERVAL: Duration = Duration::from_secs(10);
@@ -66,8 +63,8 @@ pub struct Core {
     pub catalogue: Arc<dyn Catalogue>,
     /// Where the catalogue, the history or the audit needs it, or the configuration names it.
     pub data_storage: Option<DataStorage>,
-    /// The model, where one is configured and may answer.
-    pub llm: Option<Arc<Llm>>,
+    /// What new investigations begin with.
+    pub current: Current,
     pub store: Store,
     pub audit: AuditTrail,
     pub metrics: Metrics,
@@ -91,27 +88,19 @@ impl Core {
             async { Ok(Store::open(location, Access::Serve).await?) },
         )?;
         let catalogue = open_catalogue(&config.catalogue, &cluster, data_storage.as_ref(), files)?;
-        let llm = config.model().map(Llm::build).transpose()?;
-        let llm = llm.map(|llm| Arc::new(llm.reporting_to(&metrics)));
         let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
-        let metering = metering::open(config, llm.as_deref(), &store).await?;
         if let Some(client) = &data_storage {
             audit.deliver_to(client.clone());
         }
-        let parts = InvestigatorParts {
-            config: config.investigation.clone(),
-            prompt: config.prompt,
-            redact: config.redact,
-            injection: config.injection,
+        let singletons = Singletons {
             cluster: Arc::clone(&cluster),
-            analyser: Analyser::new(GatherLimits::default()),
-            enricher: Enricher::new(EnrichmentConfig::default(), history(data_storage.as_ref())),
             catalogue: Arc::clone(&catalogue),
-            llm: llm.clone(),
-            tools: read_tools(config, &cluster)?,
+            data_storage: data_storage.clone(),
             audit: audit.clone(),
             metrics: metrics.clone(),
         };
+        let current = Current::new(singletons.snapshot(config, None)?);
+        let metering = metering::open(config, current.get().llm.as_deref(), &store).await?;
         let parts = SessionsParts {
             config: config.session.clone(),
             timeout: config.investigation.timeout(),
@@ -119,35 +108,21 @@ impl Core {
             audit: audit.clone(),
             metrics: metrics.clone(),
             metering,
-            work: work(parts, config.record.as_deref()),
+            work: current.work(),
         };
         let sessions = Sessions::open(parts).await?;
-        Ok(Self { sessions, cluster, catalogue, data_storage, llm, store, audit, metrics })
+        Ok(Self { sessions, cluster, catalogue, data_storage, current, store, audit, metrics })
     }
-}
 
-/// What a session does with its incident, recorded where a folder for that is named.
-fn work(parts: InvestigatorParts, record: Option<&Path>) -> Work {
-    let Some(directory) = record else { return Investigator::new(parts).into() };
-    let investigator = RecordedInvestigator::new(parts, directory);
-    Work::new(move |incident, run| {
-        let investigator = investigator.clone();
-        async move { investigator.investigate(&incident, &run).await }
-    })
-}
-
-/// What a model may look at, in the order it is offered.
-fn read_tools(config: &Config, cluster: &Arc<dyn Cluster>) -> Result<ToolSet, AppError> {
-    let confined = ConfinedCluster::around(Arc::clone(cluster), &config.investigation.namespaces);
-    let mut tools = ToolSet::new(tools::kubernetes::tools(confined));
-    let config = &config.toolsets;
-    if let Some(prometheus) = config.prometheus() {
-        tools = tools.with(tools::prometheus::tools(Arc::new(PrometheusClient::build(prometheus)?)));
+    fn singletons(&self) -> Singletons {
+        Singletons {
+            cluster: Arc::clone(&self.cluster),
+            catalogue: Arc::clone(&self.catalogue),
+            data_storage: self.data_storage.clone(),
+            audit: self.audit.clone(),
+            metrics: self.metrics.clone(),
+        }
     }
-    if let Some(alertmanager) = config.alertmanager() {
-        tools = tools.with(tools::alertmanager::tools(Arc::new(AlertmanagerClient::build(alertmanager)?)));
-    }
-    Ok(tools)
 }
 
 /// The cluster the configuration names.
@@ -186,17 +161,10 @@ fn live(config: &ClusterConfig) -> LiveConfig {
 
 /// The client of `DataStorage`, where one is used.
 async fn open_data_storage(config: &Config, metrics: &Metrics) -> Result<Option<DataStorage>, AppError> {
-    for notice in config.notices() {
-        tracing::warn!(event = "config_notice", notice, "about the configuration");
-    }
     let Some(section) = config.data_storage() else { return Ok(None) };
     let metrics = metrics.clone();
     let built = tokio::task::spawn_blocking(move || DataStorage::build(&section, metrics)).await;
     Ok(Some(built.map_err(|_| AppError::Panicked("reading certificates"))??))
-}
-
-fn history(data_storage: Option<&DataStorage>) -> Option<Arc<dyn HistorySource>> {
-    data_storage.map(|client| Arc::new(RemoteHistory::new(client.clone())) as Arc<dyn HistorySource>)
 }
 
 /// The catalogue of files, where that is the one. What is wrong with single files is logged.
@@ -251,6 +219,8 @@ pub fn catalogue(config: &CatalogueConfig) -> Result<DirectoryCatalogue, Catalog
 pub struct App {
     core: Core,
     readiness: Readiness,
+    /// What `GET /config` tells.
+    config: ConfigView,
     server: ServerHandle,
     side_doors: SideDoors,
     /// Ends the accept loop.
@@ -297,13 +267,14 @@ impl App {
         let authenticator = Authenticator::build(&config.auth, &state_dir, core.metrics.clone())
             .await
             .inspect_err(|failure| error!(event = "auth_init_failed", error = %failure, "nobody could be let in"))?;
+        let view = ConfigView::new(summary(&config));
         let state = AppState {
             sessions: core.sessions.clone(),
             authenticator,
             security: SecurityAudit::new(core.audit.clone()),
             readiness: readiness.clone(),
             metrics: core.metrics.clone(),
-            config: summary(&config),
+            config: view.clone(),
             limits: config.server.limits(),
             http: config.http,
             severities: config.compat.severity_vocabulary,
@@ -315,7 +286,7 @@ impl App {
         door.open(limited_router(state, &config.server.rate_limit));
         readiness.tell_catalogue(config.catalogue.source().as_str(), Arc::clone(&core.catalogue));
         watch::spawn(&core, &readiness, &config, &stop_watching);
-        if core.llm.as_ref().is_some_and(|llm| llm.is_mock()) {
+        if core.current.get().llm.is_some_and(|llm| llm.is_mock()) {
             readiness.mocked(Dependency::Llm);
         }
         readiness.started();
@@ -328,7 +299,16 @@ impl App {
             store = %core.store.path().display(),
             "serving"
         );
-        Ok(Self { core, readiness, server, side_doors, stop_serving, stop_watching, shutdown: config.shutdown })
+        Ok(Self {
+            core,
+            readiness,
+            config: view,
+            server,
+            side_doors,
+            stop_serving,
+            stop_watching,
+            shutdown: config.shutdown,
+        })
     }
 
     /// Where it listens; tells the port when 0 was asked for.
@@ -366,6 +346,7 @@ fn summary(config: &Config) -> ConfigSummary {
             llm.map(|llm| llm.model.clone()),
             llm.and_then(|llm| llm.endpoint.as_deref()),
         ),
+        environment: config.environment.clone(),
         engine: Some(config.investigation.engine.as_str().to_owned()),
         cluster_source: Some(config.cluster.source.as_str().to_owned()),
         catalogue_source: Some(config.catalogue.source().as_str().to_owned()),

@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 use clap::Parser as _;
 
 use crate::app::AppError;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Loader, MAIN_FILE, UnknownKeys, Variables};
 use crate::telemetry::logging::{LoggingConfig, LoggingError, Output};
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, ConfigFiles, UnknownKeysPolicy};
 
 /// Runs the command line and returns the process exit code: 0 ok, 1 runtime fault, 2 usage or bad input, 3 a person must
 /// look, 64 bad configuration.
@@ -38,6 +38,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Audit { command } => audit::audit(command),
         Command::Replay(options) => replay::replay(&options),
         Command::CheckConfig(options) => check_config::check_config(&options),
+        Command::ConfigKeys => print(&crate::config::reference()),
         Command::Doctor(options) => doctor::doctor(&options),
         Command::Healthcheck(options) => healthcheck::healthcheck(&options),
         Command::Openapi => print(&crate::api::openapi()),
@@ -100,23 +101,33 @@ fn port_of_environment() -> Result<Option<u16>, Failure> {
 
 /// The configuration file to use: the flag, then `CONFIG_FILE`, then the place it is mounted at in a container.
 fn configuration_file(flag: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    const MOUNTED: &str = "/etc/holmesgpt/config.yaml";
-    if let Some(path) = flag.or_else(|| environment("CONFIG_FILE").map(PathBuf::from)) {
+    let named = flag.or_else(|| environment("CONFIG_FILE").or_else(|| environment("CONFIG_PATH")).map(PathBuf::from));
+    if let Some(path) = named {
         return Ok(path);
     }
-    let mounted = Path::new(MOUNTED);
+    let mounted = Path::new(MAIN_FILE);
     if mounted.exists() {
         return Ok(mounted.to_owned());
     }
     Err(Failure::configuration(anyhow::anyhow!(
-        "no configuration: pass --config FILE, set CONFIG_FILE or mount one at {MOUNTED}; \
+        "no configuration: pass --config FILE, set CONFIG_FILE or mount one at {MAIN_FILE}; \
          examples/standalone.yaml runs on one machine with nothing else"
     )))
 }
 
+/// Where the configuration comes from, as far as the flags of every command say.
+fn loader(files: &ConfigFiles) -> Result<Loader, Failure> {
+    let main = configuration_file(files.config.clone())?;
+    let policy = files.unknown_keys.map(|policy| match policy {
+        UnknownKeysPolicy::Error => UnknownKeys::Error,
+        UnknownKeysPolicy::Warn => UnknownKeys::Warn,
+    });
+    Ok(Loader::new(&main, Variables::of_process()).with_sdk(files.sdk_config.clone()).with_unknown_keys(policy))
+}
+
 /// Installs the log subscriber; `LOG_LEVEL` wins over the file.
 fn install_logging(config: &Config, quietest: Option<LoggingConfig>, output: Output) -> Result<(), Failure> {
-    telemetry::install_logging(quietest.unwrap_or(config.logging), output)
+    telemetry::install_logging(config, quietest.unwrap_or(config.logging), output)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

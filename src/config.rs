@@ -1,10 +1,28 @@
-//! The operator's configuration: one YAML file, strict keys, errors that name file, line and the nearest valid key.
+//! The operator's configuration: flags over variables over two files over defaults, strict keys, and every mistake at once
+//! with its file, its line and the nearest valid key.
 //!
-//! Each room owns its own section type; this module puts them together (operations §1.3, architecture §6).
+//! Each room owns its own section type; this module puts them together (operations §1.3, architecture §6). [`Loader`] is the
+//! way from files to a [`Config`]: documents become trees whose values know their places, dialects are translated, layers
+//! laid over each other, the tree held against the table of keys, and what remains is given to the sections. A new section is
+//! a field of [`Config`], a line in [`Config::checks`] and rows in the table.
 
+mod announcement;
 mod budgets;
 mod data_storage;
+mod document;
+mod effective;
+mod environment;
+mod files;
+mod history;
+mod inspection;
+mod keys;
+mod legacy;
+mod load;
+mod node;
 mod problem;
+mod reload;
+mod successor;
+mod suggestion;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +30,15 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use data_storage::TlsConfig;
-pub use problem::ConfigError;
+pub use effective::Field;
+pub use environment::Variables;
+pub use files::MAIN_FILE;
+pub use inspection::IgnoredKey;
+pub use keys::{Live, reference};
+pub use load::{Hashes, Loaded, Loader, UnknownKeys};
+pub use node::Source;
+pub use problem::{ConfigError, Problem, ProblemKind};
+pub use reload::ReloadConfig;
 
 use crate::api::{CompatConfig, HttpConfig, ServerConfig};
 use crate::audit::{AuditConfig, AuditSink};
@@ -29,14 +55,16 @@ use crate::telemetry::logging::LoggingConfig;
 use crate::telemetry::trace::TraceConfig;
 use crate::tools::ToolsetsConfig;
 
-/// Largest configuration file read, in bytes.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
-
 /// The whole configuration. Absent sections take their documented defaults.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// `service` of every log record; absent = our own name.
+    pub service_name: Option<String>,
+    /// Told by `GET /config`.
+    pub environment: Option<String>,
     pub logging: LoggingConfig,
+    pub reload: ReloadConfig,
     pub server: ServerConfig,
     pub http: HttpConfig,
     pub compat: CompatConfig,
@@ -69,36 +97,22 @@ pub struct Config {
     pub toolsets: ToolsetsConfig,
     /// Absent: [`Config::data_storage`] says whether the usual one is used.
     pub data_storage: Option<DataStorageConfig>,
-    /// Old name of `data_storage.url`.
-    pub data_storage_url: Option<String>,
     pub tls: TlsConfig,
     /// Where traces go.
     pub telemetry: TraceConfig,
-    /// What was taken over from old names, one sentence each.
+    /// Certificates that are named and not there.
     #[serde(skip)]
-    old_words: Vec<String>,
+    absent_ca_file: Option<PathBuf>,
 }
 
 impl Config {
-    /// Reads a file. Relative paths inside it are taken from the file's own folder.
+    /// Reads a file with the process's variables and no flags. Relative paths inside it are taken from the file's own
+    /// folder.
     ///
     /// # Errors
-    /// Unreadable or oversized files, YAML errors, unknown keys, wrong types, contradictory values.
+    /// Everything that is wrong with it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |reason: String| ConfigError::Unreadable { path: path.to_owned(), reason };
-        let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-        if size > FILE_BYTES_MAX {
-            return Err(unreadable(format!("{size} bytes, the most is {FILE_BYTES_MAX}")));
-        }
-        let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|_| unreadable("not UTF-8 text".to_owned()))?;
-        let mut config = Self::parse(&text, path)?;
-        config.names_cluster = names_cluster(&text);
-        config.resolve_paths(path.parent().unwrap_or(Path::new("")));
-        let contradiction = |reason| ConfigError::Contradiction { path: path.to_owned(), reason };
-        config.settle_data_storage(|name| std::env::var(name).ok()).map_err(contradiction)?;
-        config.check().map_err(contradiction)?;
-        Ok(config)
+        Ok(Loader::new(path, Variables::of_process()).load()?.config)
     }
 
     /// Everything on one machine: a recorded cluster, the compiled-in catalogue, the analyser, local audit, a token file.
@@ -113,50 +127,38 @@ impl Config {
         }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        if text.trim().is_empty() {
-            return Err(ConfigError::Unreadable { path: path.to_owned(), reason: "the file is empty".to_owned() });
-        }
-        serde_saphyr::from_str(text).map_err(|error| ConfigError::invalid(path, &error))
-    }
-
-    fn resolve_paths(&mut self, folder: &Path) {
-        let mut own = vec![
-            &mut self.cluster.bundle,
-            &mut self.cluster.kubeconfig,
-            &mut self.catalogue.directory,
-            &mut self.auth.token_file,
-            &mut self.tls.ca_file,
-            &mut self.cost.price_file,
-        ];
-        own.extend(self.llm.as_mut().map(LlmConfig::paths_mut).unwrap_or_default());
-        own.extend(self.toolsets.paths_mut());
-        own.extend(self.telemetry.paths_mut());
-        let section = self.data_storage.iter_mut().flat_map(DataStorageConfig::paths_mut);
-        for path in own.into_iter().flatten().chain(section) {
-            *path = folder.join(&*path);
-        }
-    }
-
     /// What is wrong with the values taken together, in one sentence naming the keys.
     ///
     /// # Errors
     /// A value outside its range, or two that contradict each other.
     pub fn check(&self) -> Result<(), String> {
-        self.server.check()?;
-        self.telemetry.check()?;
-        self.session.check()?;
-        self.auth.check()?;
-        self.compat.check()?;
-        self.audit.check()?;
-        self.investigation.check()?;
-        self.prompt.check()?;
-        self.check_budgets()?;
-        self.shutdown.check()?;
-        self.cluster.check()?;
-        self.catalogue.check()?;
-        self.data_storage().map_or(Ok(()), |section| section.check())?;
-        self.toolsets.check()?;
+        self.checks().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// The same for every section: one sentence each.
+    pub(crate) fn checks(&self) -> Vec<String> {
+        let sections = [
+            self.server.check(),
+            self.telemetry.check(),
+            self.session.check(),
+            self.auth.check(),
+            self.compat.check(),
+            self.audit.check(),
+            self.investigation.check(),
+            self.prompt.check(),
+            self.check_budgets(),
+            self.shutdown.check(),
+            self.cluster.check(),
+            self.catalogue.check(),
+            self.data_storage().map_or(Ok(()), |section| section.check()),
+            self.toolsets.check(),
+            self.check_confinement(),
+            self.check_engine(),
+        ];
+        sections.into_iter().filter_map(Result::err).collect()
+    }
+
+    fn check_confinement(&self) -> Result<(), String> {
         let reads_metrics = self.toolsets.prometheus().is_some() || self.toolsets.alertmanager().is_some();
         if reads_metrics && !self.investigation.namespaces.is_open() {
             return Err(
@@ -165,6 +167,10 @@ impl Config {
                     .to_owned(),
             );
         }
+        Ok(())
+    }
+
+    fn check_engine(&self) -> Result<(), String> {
         if self.investigation.engine == EngineChoice::Model && self.llm.is_none() {
             return Err("investigation.engine is `model` but there is no `llm` section".to_owned());
         }
@@ -183,12 +189,6 @@ impl Config {
             AuthMode::Kubernetes => "0.0.0.0",
         })
     }
-}
-
-/// True when the text, which is a readable configuration, has a `cluster` section.
-fn names_cluster(text: &str) -> bool {
-    let sections = serde_saphyr::from_str::<serde_json::Map<String, serde_json::Value>>(text);
-    sections.is_ok_and(|sections| sections.contains_key("cluster"))
 }
 
 /// `shutdown`: how long each step of the drain may take.

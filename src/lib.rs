@@ -22,7 +22,7 @@
 //! |---|---|
 //! | [`cli`] | subcommands and the terminal report |
 //! | [`app`] | the composition root: every singleton is built once, in order; the way down |
-//! | [`config`] | one strict YAML file, put together from each room's own section |
+//! | [`config`] | flags over variables over two strict YAML files, put together from each room's own section; the table of keys |
 //! | [`api`] | routes, extractors, problem documents, `OpenAPI`; the only code that knows axum |
 //! | [`sessions`] | admission, repetitions, one task per session, states, expiry, what a restart leaves |
 //! | [`recording`] | one file with everything an investigation took from outside, and the run played again from it |

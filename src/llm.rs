@@ -25,7 +25,7 @@ pub use chat::{
     ToolDefinition, Usage,
 };
 pub use client::ClientError;
-pub use config::{LlmConfig, StructuredOutput};
+pub use config::{IdentityChange, LlmConfig, StructuredOutput};
 pub use credentials::{CredentialError, Environment};
 pub use exchange::{Listener, LlmBuildError, Obedience, Profile, Reached, Unreached};
 pub use failure::{ErrorKind, LlmError};

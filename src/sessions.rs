@@ -182,6 +182,12 @@ impl Sessions {
         Ok(Self(inner))
     }
 
+    /// Other lifetimes and limits from now on; how many investigations run at once stays (operations §2.5). Sessions that
+    /// have ended keep the time they were given.
+    pub fn set_limits(&self, config: &SessionsConfig) {
+        self.0.table().set_limits(config);
+    }
+
     /// Accepts an incident of a caller that comes back for the answer. When this returns, the session survives a crash of
     /// the process; it lives on even if the caller stops waiting.
     ///

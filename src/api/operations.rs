@@ -1,6 +1,6 @@
 //! Health, readiness, configuration and metrics (http-api §1.10–1.12). None of these answers is a problem document.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Json;
 use axum::extract::State;
@@ -21,7 +21,7 @@ use crate::telemetry::metrics::{Metrics, TEXT_FORMAT};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ConfigSummary {
     pub llm: LlmSummary,
-    /// Always null: old clients expect the member.
+    /// What the configuration calls it; null unless it does.
     pub environment: Option<String>,
     /// Always false: there is no developer mode.
     pub dev_mode: bool,
@@ -34,6 +34,54 @@ pub struct ConfigSummary {
     /// Address of DataStorage, where it is used.
     pub data_storage: Option<String>,
     pub version: Option<String>,
+    /// SHA-256 of the active files.
+    pub active_hash: Option<String>,
+    /// Of those on disk: another one while they are rejected.
+    pub on_disk_hash: Option<String>,
+    /// When a change was last taken over, RFC 3339.
+    pub last_reload: Option<String>,
+    /// While what is on disk is rejected.
+    pub last_rejected: Option<RejectedConfig>,
+    /// Every value that counts.
+    pub fields: Vec<ConfigField>,
+}
+
+/// What `GET /config` tells now. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigView(Arc<RwLock<ConfigSummary>>);
+
+impl ConfigView {
+    pub fn new(summary: ConfigSummary) -> Self {
+        Self(Arc::new(RwLock::new(summary)))
+    }
+
+    pub fn get(&self) -> ConfigSummary {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn change(&self, change: impl FnOnce(&mut ConfigSummary)) {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A configuration that was not taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RejectedConfig {
+    pub hash: String,
+    /// RFC 3339.
+    pub at: String,
+    pub problems: Vec<String>,
+}
+
+/// One value that counts, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConfigField {
+    pub path: String,
+    pub value: String,
+    /// `flag`, `env`, `secret`, `sdk`, `main` or `default`.
+    pub source: &'static str,
+    /// Whether a change of it needs no restart.
+    pub live: bool,
 }
 
 /// The model, as far as anybody may know.
@@ -132,7 +180,7 @@ fn status(phase: Phase) -> StatusCode {
     responses((status = 200, description = "Configuration without secrets", body = Object), CallerProblems))]
 pub(super) async fn config(State(state): State<Arc<AppState>>) -> Json<ConfigSummary> {
     let version = Some(Build::CURRENT.version.to_owned());
-    Json(ConfigSummary { version, ..state.config.clone() })
+    Json(ConfigSummary { version, ..state.config.get() })
 }
 
 /// Prometheus' classic text format.

@@ -19,6 +19,9 @@ use crate::telemetry::metrics::{Dependency, Metrics};
 /// Kept for old clients: the original's three checks, which were constants there too.
 const CONSTANT_CHECKS: &[&str] = &["sdk", "context_api", "prometheus"];
 
+/// Digits of the configuration's hash that are told.
+const CONFIG_HASH_DIGITS: usize = 16;
+
 /// Whether traffic should come, in the words of the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -78,6 +81,8 @@ struct State {
     audit: Health,
     /// Where workflows come from, and what knows how old they are.
     catalogue: Option<(&'static str, Arc<dyn Catalogue>)>,
+    /// Hash of the active configuration, and whether what is on disk is rejected.
+    config: Option<(String, bool)>,
 }
 
 impl State {
@@ -134,8 +139,15 @@ impl Readiness {
         let health = |dependency| if configured.contains(&dependency) { Health::NeverSeen } else { Health::Off };
         let dependencies = [Dependency::DataStorage, Dependency::Kubernetes, Dependency::Llm]
             .map(|dependency| (dependency, health(dependency)));
-        let audit = Health::Up { since: Timestamp::now() };
-        let state = State { started: false, draining: false, faults: Vec::new(), dependencies, audit, catalogue: None };
+        let state = State {
+            started: false,
+            draining: false,
+            faults: Vec::new(),
+            dependencies,
+            audit: Health::Up { since: Timestamp::now() },
+            catalogue: None,
+            config: None,
+        };
         Self { state: Arc::new(Mutex::new(state)), heartbeat: Arc::default(), metrics }
     }
 
@@ -157,6 +169,12 @@ impl Readiness {
             Phase::Ready => info!(event = "readiness_changed", from, to, reason, "ready for work"),
             _ => warn!(event = "readiness_changed", from, to, reason, "not ready for work"),
         }
+    }
+
+    /// Which configuration is active, a hash in hexadecimal digits, and whether what is on disk is rejected.
+    pub fn tell_config(&self, hash: &str, rejected: bool) {
+        let short = hash.get(..CONFIG_HASH_DIGITS).unwrap_or(hash).to_owned();
+        self.lock().config = Some((short, rejected));
     }
 
     /// From now on the report tells how old the catalogue is. `source` is a word of the configuration.
@@ -266,6 +284,9 @@ impl Readiness {
         if let (Some((source, catalogue)), Some(report)) = (&state.catalogue, report.as_object_mut()) {
             let age_seconds = catalogue.age().map(|age| age.as_secs());
             report.insert("catalogue".to_owned(), json!({ "source": source, "age_seconds": age_seconds }));
+        }
+        if let (Some((hash, rejected)), Some(report)) = (&state.config, report.as_object_mut()) {
+            report.insert("config".to_owned(), json!({ "hash": hash, "rejected": rejected }));
         }
         report
     }

@@ -43,7 +43,7 @@ async fn state(folder: &std::path::Path) -> AppState {
         security: SecurityAudit::new(audit),
         readiness: Readiness::new(&[], metrics.clone()),
         metrics,
-        config: ConfigSummary::default(),
+        config: ConfigView::default(),
         limits: Limits::default(),
         http: HttpConfig::default(),
         severities: incident::SeverityVocabulary::Auto,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{AppError, read_tools};
+use super::AppError;
+use super::current::read_tools;
 use crate::analyser::{Analyser, GatherLimits};
 use crate::audit::AuditTrail;
 use crate::config::{ClusterConfig, Config};
@@ -63,7 +64,11 @@ fn configuration(recording: &Recording) -> Result<Config, AppError> {
         wanted.then(|| (toolset.to_owned(), json!({"config": {key: NOWHERE}})))
     };
     let remote = [("prometheus/metrics", "prometheus_url"), ("alertmanager", "alertmanager_url")];
-    let sections: Map<String, Value> = remote.into_iter().filter_map(offered).collect();
+    // Groups that were switched off are not offered now.
+    let built_in = ["kubernetes/core", "kubernetes/logs", "kubernetes/live-metrics"].into_iter();
+    let missing = built_in.filter(|group| !recording.toolsets.iter().any(|name| name == group));
+    let off = missing.map(|group| (group.to_owned(), json!({"enabled": false})));
+    let sections: Map<String, Value> = remote.into_iter().filter_map(offered).chain(off).collect();
     let toolsets: ToolsetsConfig = serde_json::from_value(Value::Object(sections))
         .map_err(|error| AppError::Configuration(format!("the recorded toolsets are not known: {error}")))?;
     let mut config = Config::standalone(ClusterConfig::default());

@@ -80,10 +80,15 @@ pub(super) fn spawn(core: &Core, readiness: &Readiness, config: &Config, stop: &
         };
         until_stopped(Box::pin(watch(Dependency::Kubernetes, "kubernetes_unreachable", readiness.clone(), probe)));
     }
-    if let Some(llm) = core.llm.clone().filter(|llm| !llm.is_mock()) {
+    if core.current.get().llm.is_some_and(|llm| !llm.is_mock()) {
+        let current = core.current.clone();
         let probe = move || {
-            let llm = Arc::clone(&llm);
-            async move { llm.probe(PROBE_TIMEOUT).await.map_err(|kind| (kind.as_str(), kind.as_str().to_owned())) }
+            let llm = current.get().llm;
+            async move {
+                // A reload took the model away: nobody misses it.
+                let Some(llm) = llm else { return Ok(()) };
+                llm.probe(PROBE_TIMEOUT).await.map_err(|kind| (kind.as_str(), kind.as_str().to_owned()))
+            }
         };
         until_stopped(Box::pin(watch(Dependency::Llm, "timeout", readiness.clone(), probe)));
     }

@@ -49,8 +49,11 @@ pub(super) enum Command {
     },
     /// Run a recorded investigation again, without a network: exit 0 when the result is the same, 1 when it is not.
     Replay(ReplayOptions),
-    /// Check a configuration file and the catalogue it names, and say what would run.
+    /// Check the configuration and the catalogue it names, and say what would run and where every value comes from.
     CheckConfig(CheckConfigOptions),
+    /// Print the reference of all configuration keys, in Markdown.
+    #[command(hide = true)]
+    ConfigKeys,
     /// Look at everything the service depends on, and say what is wrong and how to mend it.
     Doctor(DoctorOptions),
     /// Ask a running service whether it is alive: exit 0 or 1 (for container health checks).
@@ -59,11 +62,36 @@ pub(super) enum Command {
     Openapi,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct ServeOptions {
+/// Which files, and how strictly they are read.
+#[derive(Debug, Default, Args)]
+pub(super) struct ConfigFiles {
     /// Configuration file [env: `CONFIG_FILE`] [default: /etc/holmesgpt/config.yaml].
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// File of models and tools, laid over the first [env: `SDK_CONFIG_FILE`].
+    #[arg(long, value_name = "FILE")]
+    pub(super) sdk_config: Option<PathBuf>,
+    /// What becomes of keys that nobody knows [env: `CONFIG_UNKNOWN_KEYS`] [default: error].
+    #[arg(long, value_name = "POLICY")]
+    pub(super) unknown_keys: Option<UnknownKeysPolicy>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum UnknownKeysPolicy {
+    Error,
+    Warn,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeOptions {
+    #[command(flatten)]
+    pub(super) files: ConfigFiles,
+    /// Least important level that is logged [env: `LOG_LEVEL`].
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) log_level: Option<String>,
+    /// Address and port to listen on, `:PORT` for the port alone.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "port")]
+    pub(super) addr: Option<String>,
     /// Port to listen on [env: `API_PORT`]; 0 picks a free one and the log line `service_started` tells it as `listen`.
     #[arg(long, value_name = "N")]
     pub(super) port: Option<u16>,
@@ -138,9 +166,11 @@ pub(super) struct ReplayOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigOptions {
-    /// Configuration file [env: `CONFIG_FILE`] [default: /etc/holmesgpt/config.yaml].
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) files: ConfigFiles,
+    /// `report` for people, `json` for programs.
+    #[arg(long, value_enum, default_value = "report")]
+    pub(super) output: Output,
     /// Ask everything the configuration names as well, as `doctor` does.
     #[arg(long)]
     pub(super) online: bool,
@@ -155,8 +185,8 @@ pub(super) struct HealthcheckOptions {
     pub(super) url: Option<String>,
 }
 
-/// Translates the forms earlier containers were started with: `-config P` and `-config=P` for `--config`, and flags
-/// without a subcommand for `serve`.
+/// Translates the forms earlier containers were started with: `-config P` and `-config=P` for `--config`, `-llm-runtime` for
+/// `--sdk-config`, `-addr` for `--addr`, and flags without a subcommand for `serve`.
 pub(super) fn in_our_form(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     const NOT_SERVE: &[&str] = &["-h", "--help", "-V", "--version"];
     let mut ours: Vec<OsString> = arguments.into_iter().map(double_dash).collect();
@@ -168,9 +198,13 @@ pub(super) fn in_our_form(arguments: impl IntoIterator<Item = OsString>) -> Vec<
 }
 
 fn double_dash(argument: OsString) -> OsString {
-    match argument.to_str() {
-        Some(text) if text == "-config" || text.starts_with("-config=") => format!("-{text}").into(),
-        _ => argument,
+    const FORMS: [(&str, &str); 3] = [("-config", "--config"), ("-llm-runtime", "--sdk-config"), ("-addr", "--addr")];
+    let text = argument.to_str().unwrap_or_default();
+    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+    match (FORMS.iter().find(|(theirs, _)| *theirs == name), value) {
+        (Some((_, ours)), None) => ours.into(),
+        (Some((_, ours)), Some(value)) => format!("{ours}={value}").into(),
+        (None, _) => argument,
     }
 }
 
@@ -187,7 +221,12 @@ mod tests {
 
     #[test]
     fn forms_of_earlier_containers_are_understood() {
-        let cases: [(&[&str], &[&str]); 7] = [
+        let cases: [(&[&str], &[&str]); 9] = [
+            (
+                &["-config=a.yaml", "-llm-runtime", "b.yaml", "-addr=:8443"],
+                &["serve", "--config=a.yaml", "--sdk-config", "b.yaml", "--addr=:8443"],
+            ),
+            (&["--sdk-config=b.yaml"], &["serve", "--sdk-config=b.yaml"]),
             (&["-config", "a.yaml"], &["serve", "--config", "a.yaml"]),
             (&["-config=a.yaml"], &["serve", "--config=a.yaml"]),
             (&["--config", "a.yaml", "--port", "1"], &["serve", "--config", "a.yaml", "--port", "1"]),

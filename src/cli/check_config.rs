@@ -1,13 +1,15 @@
-//! `check-config`: everything `serve` would refuse, without serving.
+//! `check-config`: everything `serve` would refuse, without serving, and where every value comes from.
 
 use std::fmt::Write as _;
 
-use super::arguments::CheckConfigOptions;
-use super::{Failure, configuration_file, print};
+use serde_json::{Value, json};
+
+use super::arguments::{CheckConfigOptions, Output};
+use super::{Failure, loader, print};
 use crate::api::public_address;
 use crate::app::{catalogue, location};
 use crate::catalogue::{Catalogue as _, DirectoryCatalogue};
-use crate::config::{CatalogueSource, ClusterSource, Config};
+use crate::config::{CatalogueSource, ClusterSource, Config, Field, Loaded, Loader, Problem};
 use crate::datastorage::DataStorage;
 use crate::llm::Llm;
 use crate::metering::{self, PriceTable};
@@ -15,9 +17,41 @@ use crate::store::StoreLocation;
 use crate::telemetry::Metrics;
 
 pub(super) fn check_config(options: &CheckConfigOptions) -> Result<u8, Failure> {
-    let path = configuration_file(options.config.clone())?;
-    let config = Config::load(&path)?;
-    let location = location(&config.store, None)?;
+    let loader = loader(&options.files)?;
+    let loaded = match (loader.load(), options.output) {
+        (Ok(loaded), _) => loaded,
+        (Err(error), Output::Report) => return Err(error.into()),
+        (Err(error), Output::Json) => {
+            let problems: Vec<Value> = error.problems().iter().map(problem).collect();
+            print(&pretty(&json!({ "ok": false, "problems": problems }))?)?;
+            return Err(error.into());
+        }
+    };
+    let location = location(&loaded.config.store, None)?;
+    let Tried { files, prices, unpriced } = try_out(&loaded.config)?;
+    let mut facts = facts(&loaded.config, &location, files.as_ref());
+    facts.push(("prices", prices.sources().join("; ")));
+    let loaded = Loaded { notices: [loaded.notices.clone(), unpriced].concat(), ..loaded };
+    let catalogue: Vec<String> =
+        files.iter().flat_map(DirectoryCatalogue::problems).map(|problem| format!("catalogue {problem}")).collect();
+    print(&match options.output {
+        Output::Report => report(&loader, &loaded, &facts, &catalogue),
+        Output::Json => pretty(&document(&loader, &loaded, &facts, &catalogue))?,
+    })?;
+    if options.online { super::doctor::online(loaded.config, loader.main_file(), options.patience) } else { Ok(0) }
+}
+
+/// What could be built without asking anybody.
+struct Tried {
+    /// Where the catalogue is one of files.
+    files: Option<DirectoryCatalogue>,
+    prices: PriceTable,
+    /// Limits of money that some models escape, one sentence each.
+    unpriced: Vec<String>,
+}
+
+/// Builds what can be built without asking anybody.
+fn try_out(config: &Config) -> Result<Tried, Failure> {
     let llm = config.llm.as_ref().map(Llm::build).transpose().map_err(Failure::configuration)?;
     let prices = PriceTable::build(&config.cost).map_err(Failure::configuration)?;
     if let (ClusterSource::Bundle, Some(directory)) = (config.cluster.source, &config.cluster.bundle)
@@ -36,25 +70,85 @@ pub(super) fn check_config(options: &CheckConfigOptions) -> Result<u8, Failure> 
         CatalogueSource::Directory => Some(catalogue(&config.catalogue).map_err(Failure::configuration)?),
         CatalogueSource::DataStorage | CatalogueSource::CustomResources => None,
     };
-    let mut text = format!("{}: ok\n", path.display());
-    for (name, value) in
-        facts(&config, &location, files.as_ref()).into_iter().chain([("prices", prices.sources().join("; "))])
-    {
+    let models = llm.iter().filter(|_| config.model().is_some()).flat_map(Llm::models);
+    let unpriced = metering::notices(&prices, &config.budgets(), models);
+    Ok(Tried { files, prices, unpriced })
+}
+
+type Facts = [(&'static str, String)];
+
+fn report(loader: &Loader, loaded: &Loaded, facts: &Facts, catalogue: &[String]) -> String {
+    let mut text = format!("{}: ok\n", loader.main_file().display());
+    for (name, value) in facts {
         let _ = writeln!(text, "  {name:<12} {value}");
     }
-    let unpriced = metering::notices(
-        &prices,
-        &config.budgets(),
-        llm.iter().filter(|_| config.model().is_some()).flat_map(Llm::models),
-    );
-    for notice in config.notices().into_iter().chain(unpriced) {
+    for notice in &loaded.notices {
         let _ = writeln!(text, "  notice: {notice}");
     }
-    for problem in files.iter().flat_map(DirectoryCatalogue::problems) {
-        let _ = writeln!(text, "  warning: catalogue {problem}");
+    for key in &loaded.ignored {
+        let _ = writeln!(text, "  notice: {} has no effect: {}", key.path, key.reason);
     }
-    print(&text)?;
-    if options.online { super::doctor::online(config, &path, options.patience) } else { Ok(0) }
+    for change in &loaded.semantics_changed {
+        let _ = writeln!(text, "  changed since earlier versions: {change}");
+    }
+    for warning in loaded.unknown.iter().map(ToString::to_string).chain(catalogue.iter().cloned()) {
+        let _ = writeln!(text, "  warning: {warning}");
+    }
+    let _ = writeln!(text, "effective configuration (value, source, when a change takes effect):");
+    for field in &loaded.fields {
+        let Field { path, value, live, .. } = field;
+        let source = match &field.place {
+            Some(place) => format!("{} {place}", field.source.as_str()),
+            None => field.source.as_str().to_owned(),
+        };
+        let value = if value.is_empty() { "–" } else { value };
+        let _ = writeln!(text, "  {path} = {value}  ({source}; {})", live.as_str());
+    }
+    text
+}
+
+fn document(loader: &Loader, loaded: &Loaded, facts: &Facts, catalogue: &[String]) -> Value {
+    let facts: serde_json::Map<String, Value> =
+        facts.iter().map(|(name, value)| (name.replace(' ', "_"), value.as_str().into())).collect();
+    let ignored: Vec<Value> =
+        loaded.ignored.iter().map(|key| json!({ "path": key.path, "reason": key.reason })).collect();
+    json!({
+        "ok": true,
+        "file": loader.main_file(),
+        "sdk_file": loaded.hashes.sdk.as_ref().and(loader.sdk_file()),
+        "hash": loaded.hashes.whole(),
+        "facts": facts,
+        "notices": loaded.notices,
+        "keys_ignored": ignored,
+        "semantics_changed": loaded.semantics_changed,
+        "unknown_keys": loaded.unknown.iter().map(problem).collect::<Vec<_>>(),
+        "catalogue_warnings": catalogue,
+        "fields": loaded.fields.iter().map(field).collect::<Vec<_>>(),
+    })
+}
+
+fn problem(problem: &Problem) -> Value {
+    json!({
+        "kind": problem.kind.as_str(),
+        "place": problem.place,
+        "path": problem.path,
+        "reason": problem.reason,
+        "suggestion": problem.suggestion,
+    })
+}
+
+fn field(field: &Field) -> Value {
+    json!({
+        "path": field.path,
+        "value": field.value,
+        "source": field.source.as_str(),
+        "place": field.place,
+        "live": field.live.as_str(),
+    })
+}
+
+fn pretty(value: &Value) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(Failure::fault)
 }
 
 /// What would run, without secrets. `files` where the catalogue is one of files.

@@ -1,32 +1,36 @@
 //! `serve`: the service until a signal.
 
+use std::sync::Arc;
+
 use super::arguments::ServeOptions;
 use super::telemetry::{Telemetry, flush};
-use super::{Failure, configuration_file, port_of_environment, runtime};
-use crate::app::{App, Exit, Signals, location};
-use crate::auth::AuthMode;
-use crate::config::{ClusterSource, Config};
+use super::{Failure, install_logging, loader, runtime};
+use crate::app::{App, Exit, Reloading, Signals, location};
+use crate::config::{Config, ConfigError, Loader};
 use crate::telemetry::Build;
+use crate::telemetry::logging::Output;
 
 pub(super) fn serve(options: ServeOptions) -> Result<u8, Failure> {
-    let path = configuration_file(options.config.clone())?;
-    let mut config = Config::load(&path)?;
-    let telemetry = Telemetry::install(&config)?;
+    let (state_dir, record) = (options.state_dir.clone(), options.record.clone());
+    let loader = with_flags(loader(&options.files)?, options)?;
+    let mut loaded = loader.load().map_err(refused)?;
+    loaded.config.record = record;
+    let telemetry = Telemetry::install(&loaded.config)?;
     tracing::info!(
         event = "service_starting",
         commit = Build::CURRENT.commit,
         rust_version = Build::CURRENT.rust_version,
         "starting"
     );
-    tracing::info!(event = "config_loaded", path = %path.display(), "configuration read");
-    let state_dir = options.state_dir.clone();
-    apply(&mut config, options)?;
-    config.check().map_err(|reason| Failure::configuration(anyhow::anyhow!(reason)))?;
-    let location = location(&config.store, state_dir.as_deref())?;
+    loaded.announce(&loader);
+    let location = location(&loaded.config.store, state_dir.as_deref())?;
     let exit = runtime()?.block_on(async {
         let signals = Signals::install().map_err(Failure::fault)?;
-        let app = App::build_logged(config, &location, Some(telemetry.logging.clone())).await?;
+        let logging = telemetry.logging.clone();
+        let app = App::build_logged(loaded.config.clone(), &location, Some(logging.clone())).await?;
         let exporter = telemetry.start(app.metrics());
+        let look_now = Arc::clone(&signals.reload);
+        app.reload_with(Reloading { loader, loaded, logging: Some(logging), look_now });
         let exit = app.run(signals).await;
         flush(exporter).await;
         Ok::<_, Failure>(exit)
@@ -37,19 +41,37 @@ pub(super) fn serve(options: ServeOptions) -> Result<u8, Failure> {
     })
 }
 
-/// Flags and environment win over the file.
-fn apply(config: &mut Config, options: ServeOptions) -> Result<(), Failure> {
-    if let Some(port) = options.port.map_or_else(port_of_environment, |port| Ok(Some(port)))? {
-        config.server.port = port;
+/// Flags win over variables and files.
+fn with_flags(mut loader: Loader, options: ServeOptions) -> Result<Loader, Failure> {
+    if let Some(level) = options.log_level {
+        loader = loader.with_flag("--log-level", &["logging", "level"], level);
+    }
+    if let Some(port) = options.port {
+        loader = loader.with_flag("--port", &["server", "port"], port);
+    }
+    if let Some(address) = options.addr {
+        let wrong = || Failure::bad_input(anyhow::anyhow!("--addr {address:?} is not HOST:PORT"));
+        let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+        loader = loader.with_flag("--addr", &["server", "port"], port.parse::<u16>().map_err(|_| wrong())?);
+        if !host.is_empty() {
+            loader = loader.with_flag("--addr", &["server", "host"], host);
+        }
     }
     if let Some(path) = options.token_file {
-        config.auth.mode = AuthMode::Token;
-        config.auth.token_file = Some(path);
+        loader = loader.with_flag("--token-file", &["auth", "mode"], "token");
+        loader = loader.with_flag("--token-file", &["auth", "token_file"], path.display().to_string());
     }
-    config.record = options.record;
     if let Some(directory) = options.bundle {
-        config.cluster.source = ClusterSource::Bundle;
-        config.cluster.bundle = Some(directory);
+        loader = loader.with_flag("--bundle", &["cluster", "source"], "bundle");
+        loader = loader.with_flag("--bundle", &["cluster", "bundle"], directory.display().to_string());
     }
-    Ok(())
+    Ok(loader)
+}
+
+/// Also one log record, for whoever reads only those.
+fn refused(error: ConfigError) -> Failure {
+    if install_logging(&Config::default(), None, Output::Stdout).is_ok() {
+        error.announce();
+    }
+    Failure::configuration(error)
 }

@@ -31,10 +31,11 @@ impl Telemetry {
     pub(super) fn install(config: &Config) -> Result<Self, Failure> {
         let redactions = Arc::default();
         let scrub = scrub(Arc::clone(&redactions));
-        let built = Tracer::build(&config.telemetry, identity(), Arc::clone(&scrub)).map_err(Failure::configuration)?;
+        let built =
+            Tracer::build(&config.telemetry, identity(config), Arc::clone(&scrub)).map_err(Failure::configuration)?;
         let (layer, tracer) = built.unzip();
         let level = at_level_of_environment(config.logging)?;
-        let logging = logging::install_traced(&level, identity(), Output::Stdout, scrub, layer)?;
+        let logging = logging::install_traced(&level, identity(config), Output::Stdout, scrub, layer)?;
         logging::log_panics();
         Ok(Self { logging, tracer, redactions })
     }
@@ -55,8 +56,8 @@ pub(super) async fn flush(exporter: Option<Exporter>) {
 }
 
 /// Installs the log subscriber of a command; `LOG_LEVEL` wins over the file.
-pub(super) fn install_logging(config: LoggingConfig, output: Output) -> Result<(), Failure> {
-    logging::install(&at_level_of_environment(config)?, identity(), output, scrub(Arc::default()))?;
+pub(super) fn install_logging(config: &Config, logging: LoggingConfig, output: Output) -> Result<(), Failure> {
+    logging::install(&at_level_of_environment(logging)?, identity(config), output, scrub(Arc::default()))?;
     logging::log_panics();
     Ok(())
 }
@@ -70,11 +71,13 @@ fn at_level_of_environment(mut config: LoggingConfig) -> Result<LoggingConfig, F
     Ok(config)
 }
 
-fn identity() -> Identity {
+fn identity(config: &Config) -> Identity {
+    let own = Identity::local();
     Identity {
+        service: config.service_name.clone().unwrap_or_else(|| own.service.clone()),
         pod: environment("POD_NAME").unwrap_or_default(),
         namespace: environment("POD_NAMESPACE").unwrap_or_default(),
-        ..Identity::local()
+        ..own
     }
 }
 

@@ -1,5 +1,4 @@
-//! Where `DataStorage` is: the file's section, keys of earlier versions, and the environment, which wins (operations §1.3.3,
-//! §1.9).
+//! Where `DataStorage` is, and certificates of earlier versions (operations §1.3.3).
 
 use std::path::PathBuf;
 
@@ -9,7 +8,10 @@ use super::{CatalogueSource, Config};
 use crate::audit::AuditSink;
 use crate::datastorage::DataStorageConfig;
 
-/// `tls`: certificates of earlier versions, for calls to `DataStorage`.
+/// How long the calling controller waits for a result, seconds.
+const CALLER_PATIENCE_SECONDS: u64 = 600;
+
+/// `tls`: certificates of earlier versions, for calls to `DataStorage` and to the model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsConfig {
@@ -28,60 +30,39 @@ impl Config {
 
     /// What an operator should know about how the configuration is understood, one sentence each.
     pub fn notices(&self) -> Vec<String> {
-        let mut notices = self.old_words.clone();
+        let mut notices = Vec::new();
         let is_assumed = |section: &DataStorageConfig| section.url == DataStorageConfig::URL_DEFAULT;
         if self.data_storage().as_ref().is_some_and(is_assumed) {
             notices.push(format!("nothing sets data_storage.url: {} is asked", DataStorageConfig::URL_DEFAULT));
+        }
+        if let Some(path) = &self.absent_ca_file {
+            notices.push(format!("tls.ca_file {} does not exist: the system's certificates count", path.display()));
+        }
+        if self.investigation.timeout_seconds > CALLER_PATIENCE_SECONDS {
+            let seconds = self.investigation.timeout_seconds;
+            notices.push(format!(
+                "investigation.timeout_seconds is {seconds}: the calling controller gives up after {CALLER_PATIENCE_SECONDS}"
+            ));
         }
         notices.extend(self.audit.notices());
         notices
     }
 
-    /// Takes over what stands outside the section.
-    ///
-    /// # Errors
-    /// A variable that cannot be read, in one sentence naming it.
-    pub(super) fn settle_data_storage(&mut self, environment: impl Fn(&str) -> Option<String>) -> Result<(), String> {
-        let variable = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
-        let alias = variable("DATASTORAGE_URL");
-        if alias.is_some() {
-            self.old_words.push("DATASTORAGE_URL is an old name of DATA_STORAGE_URL".to_owned());
-        }
-        if let Some(url) = variable("DATA_STORAGE_URL").or(alias) {
-            self.named_data_storage().url = url;
-        } else if let Some(url) = self.data_storage_url.clone() {
-            self.old_words.push("data_storage_url is an old name of data_storage.url".to_owned());
-            let section = self.named_data_storage();
-            if section.url == DataStorageConfig::URL_DEFAULT {
-                section.url = url;
-            }
-        }
-        if let Some(text) = variable("DATA_STORAGE_TIMEOUT") {
-            let seconds = text.trim().parse();
-            let seconds = seconds.map_err(|_| format!("DATA_STORAGE_TIMEOUT {text:?} is no number of seconds"))?;
-            self.where_used(|section| section.timeout = seconds);
-        }
-        if let Some(path) = variable("TLS_CA_FILE") {
-            self.where_used(|section| section.ca_file = Some(PathBuf::from(path)));
-        }
-        self.settle_ca_file();
-        Ok(())
-    }
-
-    /// `tls.ca_file` counts beside the system's certificates, unless the section names its own.
-    fn settle_ca_file(&mut self) {
+    /// `tls.ca_file` counts beside the system's certificates for everybody who names no own ones.
+    pub(super) fn settle_ca_file(&mut self) {
         let Some(path) = self.tls.ca_file.clone() else { return };
-        if self.data_storage().is_none_or(|section| section.ca_file.is_some()) {
+        if !path.is_file() {
+            self.absent_ca_file = Some(path);
             return;
         }
-        if !path.is_file() {
-            self.old_words
-                .push(format!("tls.ca_file {} does not exist: the system's certificates count", path.display()));
-            return;
+        if let Some(llm) = &mut self.llm {
+            llm.shared_ca_file = Some(path.clone());
         }
         self.where_used(|section| {
-            section.ca_file = Some(path);
-            section.system_roots = section.system_roots.or(Some(true));
+            if section.ca_file.is_none() {
+                section.ca_file = Some(path);
+                section.system_roots = section.system_roots.or(Some(true));
+            }
         });
     }
 
@@ -92,21 +73,17 @@ impl Config {
             section
         });
     }
-
-    fn named_data_storage(&mut self) -> &mut DataStorageConfig {
-        self.data_storage.get_or_insert_default()
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::config::{Loaded, Loader, Variables};
 
-    fn settled(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
-        let mut config: Config = serde_saphyr::from_str(text).unwrap();
-        let variable =
-            |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        config.settle_data_storage(variable).map(|()| config)
+    fn settled(text: &str, environment: &[(&str, &str)]) -> Result<Loaded, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yaml");
+        std::fs::write(&path, text).unwrap();
+        Loader::new(&path, Variables::of(environment)).load().map_err(|error| error.to_string())
     }
 
     const LOCAL: &str = "catalogue: {source: directory}\naudit: {sink: local}\n";
@@ -121,14 +98,14 @@ mod tests {
             ("data_storage: {url: 'http://section'}\n", &[], Some("http://section"), 0),
             ("data_storage_url: http://old\n", &[], Some("http://old"), 1),
             (both, &[], Some("http://section"), 1),
-            (both, &[("DATASTORAGE_URL", "http://alias")], Some("http://alias"), 1),
-            (both, &[("DATASTORAGE_URL", "http://alias"), ("DATA_STORAGE_URL", "http://e")], Some("http://e"), 1),
+            (both, &[("DATASTORAGE_URL", "http://alias")], Some("http://alias"), 2),
+            (both, &[("DATASTORAGE_URL", "http://alias"), ("DATA_STORAGE_URL", "http://e")], Some("http://e"), 2),
             (LOCAL, &[("DATA_STORAGE_URL", "http://e"), ("DATA_STORAGE_TIMEOUT", " ")], Some("http://e"), 0),
         ];
         for (text, environment, url, notices) in cases {
-            let config = settled(text, environment).unwrap();
-            let got = config.data_storage().map(|section| section.url);
-            assert_eq!((got.as_deref(), config.notices().len()), (url, notices), "{text} {environment:?}");
+            let loaded = settled(text, environment).unwrap();
+            let got = loaded.config.data_storage().map(|section| section.url);
+            assert_eq!((got.as_deref(), loaded.notices.len()), (url, notices), "{text} {environment:?}");
         }
     }
 
@@ -138,10 +115,12 @@ mod tests {
         let ca = folder.path().join("ca.pem");
         std::fs::write(&ca, "").unwrap();
         let shown = ca.display();
-        let section =
-            |text: String, environment: &[(&str, &str)]| settled(&text, environment).unwrap().data_storage().unwrap();
+        let section = |text: String, environment: &[(&str, &str)]| {
+            settled(&text, environment).unwrap().config.data_storage().unwrap()
+        };
         assert_eq!(section("data_storage: {timeout: 60}".into(), &[("DATA_STORAGE_TIMEOUT", "7")]).timeout, 7);
-        assert!(settled(LOCAL, &[("DATA_STORAGE_TIMEOUT", "soon")]).unwrap_err().contains("no number of seconds"));
+        assert!(settled("logging: {}", &[("DATA_STORAGE_TIMEOUT", "soon")]).unwrap_err().contains("whole number"));
+        assert!(settled(LOCAL, &[("DATA_STORAGE_TIMEOUT", "7")]).unwrap().config.data_storage().is_none());
         let old = section(format!("tls: {{ca_file: {shown}}}"), &[]);
         assert_eq!((old.ca_file.as_ref(), old.system_roots), (Some(&ca), Some(true)));
         let own = section(format!("tls: {{ca_file: {shown}}}\ndata_storage: {{ca_file: /own}}"), &[]);
@@ -149,6 +128,7 @@ mod tests {
         let variable = section("data_storage: {ca_file: /own}".into(), &[("TLS_CA_FILE", "/variable")]);
         assert_eq!(variable.ca_file, Some("/variable".into()));
         let missing = settled("tls: {ca_file: /missing/ca.pem}", &[]).unwrap();
-        assert!(missing.data_storage().unwrap().ca_file.is_none() && missing.notices()[0].contains("does not exist"));
+        assert!(missing.config.data_storage().unwrap().ca_file.is_none());
+        assert!(missing.notices.iter().any(|notice| notice.contains("does not exist")), "{:?}", missing.notices);
     }
 }

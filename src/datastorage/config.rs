@@ -89,12 +89,6 @@ impl DataStorageConfig {
     pub(super) const KEEPALIVE: Duration = Duration::from_secs(30);
     const CONNECTIONS_MAX: usize = 1_024;
 
-    /// The files this section names.
-    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let optional = [&mut self.ca_file, &mut self.client_cert, &mut self.client_key];
-        std::iter::once(&mut self.token_path).chain(optional.into_iter().flatten())
-    }
-
     /// What is wrong with the values, in one sentence naming the key.
     ///
     /// # Errors

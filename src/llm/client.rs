@@ -72,7 +72,8 @@ impl HttpClient {
             (None, None) => None,
             _ => return Err(ClientError::HalfIdentity),
         };
-        let bundles = BUNDLES.iter().filter_map(|name| environment.variable(name)).map(PathBuf::from).collect();
+        let named = BUNDLES.iter().filter_map(|name| environment.variable(name)).map(PathBuf::from);
+        let bundles = named.chain(config.shared_ca_file.clone()).collect();
         let files = Files { trusted: config.tls_ca_file.clone(), bundles, identity };
         let read = files.read()?;
         let current = Current { client: read.client()?, digest: read.digest(), checked_at: Instant::now() };
@@ -127,8 +128,10 @@ impl Read {
         if let Some(trusted) = &self.trusted {
             builder = builder.tls_certs_only(certificates("llm.tls_ca_file", trusted)?);
         } else if !self.bundles.is_empty() {
-            let found =
-                self.bundles.iter().map(|bundle| certificates("the certificate bundle of the environment", bundle));
+            let found = self
+                .bundles
+                .iter()
+                .map(|bundle| certificates("a certificate bundle of the environment or tls.ca_file", bundle));
             builder = builder.tls_certs_merge(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten());
         }
         if let Some(identity) = &self.identity {

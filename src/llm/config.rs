@@ -111,6 +111,24 @@ pub struct LlmConfig {
     /// Who answers when the model does not, in this order.
     #[serde(default)]
     pub fallbacks: Vec<ProfileConfig>,
+    /// Whether a reload may change provider or model: `live` (default), or `restart`, which rejects such a file (operations
+    /// §2.6).
+    #[serde(default)]
+    pub identity_change: IdentityChange,
+    /// Certificates that count beside the system's where `tls_ca_file` is absent. Not a key: from `tls.ca_file`.
+    #[serde(skip)]
+    pub shared_ca_file: Option<PathBuf>,
+}
+
+/// What becomes of another provider or model under a running service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityChange {
+    /// New investigations use it; running ones end with what they began with.
+    #[default]
+    Live,
+    /// It needs a restart.
+    Restart,
 }
 
 impl LlmConfig {
@@ -125,23 +143,6 @@ impl LlmConfig {
         }
         let phase = name.strip_prefix("phase_models.")?;
         self.phase_models.named().into_iter().find(|(known, _)| *known == phase)?.1.map(alone)
-    }
-
-    /// Files the section names, to be taken from the configuration's own folder where they are relative.
-    pub fn paths_mut(&mut self) -> Vec<&mut Option<PathBuf>> {
-        let mut paths = vec![
-            &mut self.api_key_file,
-            &mut self.secrets_file,
-            &mut self.tls_ca_file,
-            &mut self.tls_cert_file,
-            &mut self.tls_key_file,
-            &mut self.oauth2.credentials_dir,
-        ];
-        paths.extend(self.custom_headers.iter_mut().map(|header| &mut header.file_path));
-        paths.extend(
-            self.phase_models.profiles_mut().chain(&mut self.fallbacks).map(|profile| &mut profile.api_key_file),
-        );
-        paths
     }
 }
 

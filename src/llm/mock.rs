@@ -39,7 +39,8 @@ fn looks<'a>(request: &ChatRequest<'a>) -> Vec<(&'a str, Value)> {
     let call = |tool: &'a ToolDefinition| {
         let wanted = required(&tool.parameters);
         let is_look = wanted.contains(&"name") && wanted.iter().all(|name| known.contains_key(*name));
-        let arguments = || wanted.iter().map(|name| ((*name).to_owned(), known[*name].clone())).collect();
+        let arguments =
+            || wanted.iter().map(|name| ((*name).to_owned(), known.get(*name).cloned().unwrap_or_default())).collect();
         is_look.then(|| (tool.name.as_str(), Value::Object(arguments())))
     };
     request.tools.iter().filter_map(call).take(LOOKS_MAX).collect()
@@ -92,7 +93,12 @@ fn least(schema: &Value, depth: usize) -> Value {
     }
     match kinds.first().copied() {
         Some("object") => {
-            let member = |name: &str| (name.to_owned(), least(&schema["properties"][name], depth + 1));
+            let member = |name: &str| {
+                (
+                    name.to_owned(),
+                    least(schema.pointer(&format!("/properties/{name}")).unwrap_or(&Value::Null), depth + 1),
+                )
+            };
             Value::Object(required(schema).into_iter().map(member).collect())
         }
         Some("array") => {

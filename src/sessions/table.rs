@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -75,6 +76,17 @@ impl Table {
             results: VecDeque::new(),
             metrics,
         }
+    }
+
+    /// Other lifetimes and limits from now on. How many run at once stays.
+    pub(super) fn set_limits(&mut self, config: &SessionsConfig) {
+        let max_concurrent_investigations = self.config.max_concurrent_investigations;
+        self.config = SessionsConfig { max_concurrent_investigations, ..config.clone() };
+    }
+
+    /// How long any session is remembered after it was accepted.
+    pub(super) fn max_age(&self) -> Duration {
+        self.config.max_age
     }
 
     /// Finds the session of a repetition, or reserves a place for a new one under `id`, if the budget of the day allows one.

@@ -134,7 +134,8 @@ impl Inner {
     fn enter(&self, session: &Admitted) -> (Ties, Option<Attendance>) {
         let caller = &session.claim.caller;
         let identity = Identity::of(&session.incident, caller, session.at);
-        let mut entry = Entry::new(identity, session.accepted + self.config.max_age);
+        let max_age = self.table().max_age();
+        let mut entry = Entry::new(identity, session.accepted + max_age);
         entry.claim = Some(session.claim.clone());
         let attendance = session.grace.and_then(|_| Attendance::begin(&entry.waiters));
         let progress = entry.progress.clone().unwrap_or_default();

@@ -5,6 +5,7 @@
 //! cut and capped, so that no caller can grow the number of series without bound.
 
 mod audit;
+mod config;
 mod cost;
 mod families;
 pub mod labels;
@@ -23,9 +24,10 @@ pub use self::cost::LlmCost;
 use self::families::Families;
 pub use self::families::{Family, FamilyKind};
 pub use self::labels::{
-    AuditEndpoint, AuditWrite, AuthResult, AuthReview, CacheResult, DenialReason, Dependency, DropReason,
-    EvictionReason, InjectionSign, InvestigationStatus, LlmErrorKind, LlmStatus, Phase, PhaseOutcome, RedactedIn,
-    RetryOutcome, SessionOutcome, SpanFate, StoredStatus, TokenType, ToolStatus,
+    AuditEndpoint, AuditWrite, AuthResult, AuthReview, CacheResult, ConfigFault, ConfigSource, DenialReason,
+    Dependency, DropReason, EvictionReason, InjectionSign, InvestigationStatus, LlmErrorKind, LlmStatus, Phase,
+    PhaseOutcome, RedactedIn, ReloadResult, RetryOutcome, SessionOutcome, SpanFate, StoredStatus, TokenType,
+    ToolStatus,
 };
 use super::Build;
 

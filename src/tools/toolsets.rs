@@ -1,19 +1,37 @@
 //! `toolsets`: which optional groups of tools are offered, and where their servers are (operations §1.3.4).
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
 
 use super::alertmanager::AlertmanagerConfig;
 use super::prometheus::PrometheusConfig;
 
-/// The `toolsets` section. An absent group is off.
+/// The `toolsets` section. An absent group that needs an address is off, the others are on.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ToolsetsConfig {
+    #[serde(rename = "kubernetes/core")]
+    core: BuiltIn,
+    #[serde(rename = "kubernetes/logs")]
+    logs: BuiltIn,
+    #[serde(rename = "kubernetes/live-metrics")]
+    live_metrics: BuiltIn,
     #[serde(rename = "prometheus/metrics")]
     prometheus: Option<Toolset<PrometheusConfig>>,
     alertmanager: Option<Toolset<AlertmanagerConfig>>,
+}
+
+/// A group that needs nothing but the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct BuiltIn {
+    /// Default true.
+    enabled: bool,
+}
+
+impl Default for BuiltIn {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
 }
 
 /// One group.
@@ -42,6 +60,16 @@ impl<C> Toolset<C> {
 }
 
 impl ToolsetsConfig {
+    /// Whether tools of this group may be offered.
+    pub fn offers(&self, group: &str) -> bool {
+        match group {
+            "kubernetes/core" => self.core.enabled,
+            "kubernetes/logs" => self.logs.enabled,
+            "kubernetes/live-metrics" => self.live_metrics.enabled,
+            _ => true,
+        }
+    }
+
     /// Where Prometheus is, when its tools are switched on.
     pub fn prometheus(&self) -> Option<&PrometheusConfig> {
         self.prometheus.as_ref().and_then(Toolset::wanted)
@@ -63,18 +91,5 @@ impl ToolsetsConfig {
         }
         self.prometheus().map_or(Ok(()), PrometheusConfig::check)?;
         self.alertmanager().map_or(Ok(()), AlertmanagerConfig::check)
-    }
-
-    /// Files the section names, for resolving relative ones.
-    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut Option<PathBuf>> {
-        let prometheus = self.prometheus.as_mut().and_then(|toolset| toolset.config.as_mut());
-        let alertmanager = self.alertmanager.as_mut().and_then(|toolset| toolset.config.as_mut());
-        let prometheus = prometheus
-            .into_iter()
-            .flat_map(|config| [&mut config.bearer_token_file, &mut config.prometheus_ssl_ca_file]);
-        let alertmanager = alertmanager
-            .into_iter()
-            .flat_map(|config| [&mut config.bearer_token_file, &mut config.alertmanager_ssl_ca_file]);
-        prometheus.chain(alertmanager)
     }
 }

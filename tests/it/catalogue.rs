@@ -131,7 +131,11 @@ fn check_config_says_where_workflows_and_history_come_from() {
             "http://storage.svc/, 7 s for a question",
         ),
         (json!({"data_storage": {"ca_file": "missing.pem"}}), 64, "data_storage.ca_file"),
-        (json!({"data_storage": {"timeout": 0}}), 64, "data_storage.timeout is 0, it must be 1 to 300 seconds"),
+        (
+            json!({"data_storage": {"timeout": 0}}),
+            64,
+            "data_storage.timeout: is 0, it must be a whole number, 1 to 300",
+        ),
         (json!({"data_storage": {"client_cert": "c"}}), 64, "client_cert and data_storage.client_key go together"),
         (json!({"data_storage": {"circuit_breaker": {"enabled": true}}}), 64, "there is no circuit breaker"),
         (json!({"data_storage": {"circuit_breaker": {"enabled": false, "max_requests": 3}}}), 0, ": ok"),
@@ -141,7 +145,7 @@ fn check_config_says_where_workflows_and_history_come_from() {
             64,
             "catalogue.namespace is set but catalogue.source is `datastorage`",
         ),
-        (json!({"catalogue": {"refresh_seconds": 4_000}}), 64, "it must be 0 to 3600"),
+        (json!({"catalogue": {"refresh_seconds": 4_000}}), 64, "it must be a whole number, 0 to 3600"),
         (json!({"catalogue": {"source": "data_storage"}}), 64, "datastorage"),
         (json!({"tls": {"ca_file": "missing.pem"}}), 0, "missing.pem does not exist: the system's certificates count"),
     ];

@@ -3,6 +3,7 @@
 
 mod audit;
 mod catalogue;
+mod configuration;
 mod conformance;
 mod datastorage;
 mod deploy;
@@ -24,6 +25,7 @@ mod malformed;
 mod metering;
 mod process;
 mod prometheus_tools;
+mod reload;
 mod scenarios;
 mod service;
 mod sessions;

@@ -109,7 +109,11 @@ impl Service {
     }
 
     pub(crate) fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
@@ -277,9 +281,16 @@ fn a_bad_configuration_exits_64_with_file_line_and_the_nearest_key() {
     std::fs::write(path, "auth: {mode: token}\nserver:\n  prot: 9\n").unwrap();
     for arguments in [&["serve", "--config", path][..], &["check-config", "--config", path], &["-config", path]] {
         let (code, out, told) = run(arguments);
-        assert_eq!((code, out.as_str()), (64, ""), "{told}");
-        assert!(told.starts_with(&format!("error: {path}:3:3: unknown field `prot`")), "{told}");
-        assert!(told.contains("did you mean `port`?"), "{told}");
+        assert_eq!(code, 64, "{told}");
+        assert!(told.starts_with(&format!("error: {path}:3:3: server.prot: unknown key")), "{told}");
+        assert!(told.contains("did you mean `server.port`?"), "{told}");
+        if arguments[0] == "check-config" {
+            assert_eq!(out, "");
+        } else {
+            let record: Value = serde_json::from_str(out.trim()).unwrap();
+            assert_eq!((&record["event"], &record["level"]), (&"config_invalid".into(), &"error".into()), "{out}");
+            assert!(record["problems"].as_str().unwrap().contains("server.prot"), "{out}");
+        }
     }
     let (code, _, told) = run(&["serve"]);
     assert_eq!(code, 64);
@@ -298,6 +309,38 @@ fn the_standalone_configuration_is_correct() {
     assert_eq!(code, 0, "{told}");
     assert!(out.starts_with("examples/standalone.yaml: ok\n"), "{out}");
     assert!(out.contains("bundle examples/oom-cart-api/bundle"), "{out}");
+    assert!(out.contains("  auth.mode = token  (main examples/standalone.yaml:10:9; restart)\n"), "{out}");
+    assert!(out.contains("  session.ttl_minutes = 30  (default; at once)\n"), "{out}");
+}
+
+#[test]
+fn the_effective_configuration_is_printed_for_programs_too() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("config.yaml");
+    let text = "llm: {provider: mock, endpoint: 'http://m', model: m, api_key: hunter2, max_retries: 1}\naudit: {sink: local}\n";
+    std::fs::write(&path, text).unwrap();
+    let arguments = ["check-config", "--config", path.to_str().unwrap(), "--output", "json"];
+    let output = holmesgpt().args(arguments).env("LLM_MODEL", "other").output().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && !out.contains("hunter2"), "{out}");
+    let document: Value = serde_json::from_str(&out).unwrap();
+    let field = |path: &str| {
+        let fields = document["fields"].as_array().unwrap();
+        fields.iter().find(|field| field["path"] == path).unwrap_or_else(|| panic!("no {path}")).clone()
+    };
+    let place = format!("{}:1:64", path.display());
+    assert_eq!(
+        field("llm.api_key"),
+        serde_json::json!({"path": "llm.api_key", "value": "[REDACTED]", "source": "main", "place": place, "live": "next investigation"})
+    );
+    assert_eq!((&field("llm.model")["value"], &field("llm.model")["place"]), (&"other".into(), &"LLM_MODEL".into()));
+    assert_eq!(document["facts"]["model"], "mock other");
+
+    std::fs::write(&path, "server: {prot: 1}").unwrap();
+    let output = holmesgpt().args(arguments).output().unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    assert_eq!(document["problems"][0]["suggestion"], "server.port");
 }
 
 #[test]

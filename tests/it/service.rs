@@ -11,8 +11,8 @@ use std::time::Duration;
 use holmesgpt_api::api::Modes;
 use holmesgpt_api::api::incident::SeverityVocabulary;
 use holmesgpt_api::api::{
-    AppState, CompatConfig, ConfigSummary, HttpConfig, Limits, LlmSummary, Readiness, ServeConfig, ServerConfig,
-    ServerHandle, router, serve,
+    AppState, CompatConfig, ConfigSummary, ConfigView, HttpConfig, Limits, LlmSummary, Readiness, ServeConfig,
+    ServerConfig, ServerHandle, router, serve,
 };
 use holmesgpt_api::audit::{AuditConfig, AuditSink, AuditTrail, SecurityAudit};
 use holmesgpt_api::auth::{ApiAccess, AuthConfig, AuthMode, Authenticator, SessionOwnership};
@@ -130,14 +130,14 @@ impl TestService {
             security: SecurityAudit::new(audit),
             readiness: readiness.clone(),
             metrics: metrics.clone(),
-            config: ConfigSummary {
+            config: ConfigView::new(ConfigSummary {
                 llm: LlmSummary::new(
                     Some("openai".into()),
                     Some("gpt-4o".into()),
                     Some("https://u:p@llm.example/v1?k=v"),
                 ),
                 ..ConfigSummary::default()
-            },
+            }),
             limits: setup.limits,
             http: setup.http,
             severities: SeverityVocabulary::Auto,

@@ -300,6 +300,24 @@ async fn a_full_queue_refuses_and_stores_nothing() {
 }
 
 #[tokio::test]
+async fn limits_change_under_running_sessions_and_slots_do_not() {
+    let gate = Arc::new(Semaphore::new(0));
+    let service = Fixture::start(at_once(1, 1), MINUTE, gated(&gate)).await;
+    service.submit("one").await;
+    service.submit("two").await;
+    assert!(service.sessions.submit(incident("three"), "someone").await.is_err());
+    service.sessions.set_limits(&at_once(1, 2));
+    service.submit("three").await;
+    service.sessions.set_limits(&at_once(50, 0));
+    let refused = service.sessions.submit(incident("four"), "someone").await.unwrap_err();
+    assert!(matches!(refused, SubmitError::QueueFull));
+    service.sessions.set_limits(&SessionsConfig { ttl: Duration::from_millis(20), ..at_once(1, 200) });
+    let last = service.submit("four").await;
+    gate.add_permits(4);
+    eventually(async || service.state(&last).await.is_none()).await;
+}
+
+#[tokio::test]
 async fn the_oldest_finished_session_makes_room() {
     let gate = Arc::new(Semaphore::new(2));
     let config = SessionsConfig { max_sessions: 3, ..SessionsConfig::default() };

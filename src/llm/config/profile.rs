@@ -77,10 +77,6 @@ pub struct PhaseModels {
 }
 
 impl PhaseModels {
-    pub(super) fn profiles_mut(&mut self) -> impl Iterator<Item = &mut ProfileConfig> {
-        [&mut self.rca, &mut self.workflow_discovery, &mut self.validation].into_iter().flatten()
-    }
-
     /// With their keys.
     pub(in crate::llm) fn named(&self) -> [(&'static str, Option<&ProfileConfig>); 3] {
         [

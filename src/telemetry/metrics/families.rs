@@ -1,12 +1,14 @@
 //! Every metric family: its name, help text, labels and buckets, each written once (operations §4.2, §4.4).
 
 mod audit;
+mod config;
 mod cost;
 mod registrar;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 pub(super) use self::audit::AuditFamilies;
+pub(super) use self::config::ConfigFamilies;
 pub(super) use self::cost::CostFamilies;
 pub(super) use self::registrar::Registrar;
 pub use self::registrar::{Family, FamilyKind};
@@ -84,6 +86,7 @@ pub(super) struct Families {
     pub(super) audit_emitted: IntCounterVec,
     pub(super) audit_dropped: IntCounterVec,
     pub(super) audit: AuditFamilies,
+    pub(super) config: ConfigFamilies,
 
     pub(super) dependency_up: IntGaugeVec,
     pub(super) dependency_request_seconds: HistogramVec,
@@ -251,6 +254,7 @@ impl Families {
             )?,
             audit_dropped: r.counters("audit_events_dropped_total", "Audit events given up", &["service", "reason"])?,
             audit: AuditFamilies::register(&r)?,
+            config: ConfigFamilies::register(&r)?,
 
             dependency_up: r.gauges(
                 "aiagent_api_dependency_up",

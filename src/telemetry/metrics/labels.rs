@@ -29,6 +29,14 @@ labels! {
         Pending = "pending", Investigating = "investigating", Completed = "completed", Failed = "failed",
         Cancelled = "cancelled",
     }
+    /// Files a configuration comes from.
+    ConfigSource { Main = "main", Sdk = "sdk", Credentials = "credentials" }
+    /// What a look at them brought.
+    ReloadResult { Applied = "applied", Unchanged = "unchanged" }
+    /// Why what is on disk was rejected.
+    ConfigFault {
+        Parse = "parse", UnknownKey = "unknown_key", Invalid = "invalid", Build = "build", Identity = "identity",
+    }
     /// Why a remembered session was forgotten.
     EvictionReason { Ttl = "ttl", MaxAge = "max_age", Capacity = "capacity" }
     /// Outcome of authenticating one non-public request.

@@ -209,6 +209,31 @@ fn every_family_moves() {
             )],
         ),
         (Box::new(|m| m.circuit_breaker("llm", 2)), &[(r#"aiagent_api_circuit_breaker_state{name="llm"}"#, 2.0)]),
+        (
+            Box::new(|m| m.config_active(ConfigSource::Main, "0123456789abcdef0123", Some("fedcba9876543210ffff"))),
+            &[(r#"aiagent_api_config_info{hash="0123456789abcdef",source="main"}"#, 1.0)],
+        ),
+        (
+            Box::new(|m| m.config_looked_at(ConfigSource::Sdk, ReloadResult::Applied, 7)),
+            &[
+                (r#"aiagent_api_config_reload_total{result="applied",source="sdk"}"#, 1.0),
+                (r#"aiagent_api_config_last_reload_timestamp_seconds{source="sdk"}"#, 7.0),
+            ],
+        ),
+        (
+            Box::new(|m| m.config_rejected(ConfigSource::Sdk, ConfigFault::UnknownKey)),
+            &[
+                (r#"aiagent_api_config_reload_errors_total{reason="unknown_key",source="sdk"}"#, 1.0),
+                (r#"aiagent_api_config_rejected{source="sdk"}"#, 1.0),
+            ],
+        ),
+        (
+            Box::new(|m| {
+                m.config_rejected(ConfigSource::Credentials, ConfigFault::Build);
+                m.config_agrees(ConfigSource::Credentials);
+            }),
+            &[(r#"aiagent_api_config_rejected{source="credentials"}"#, 0.0)],
+        ),
         (Box::new(Metrics::shutting_down), &[("aiagent_api_shutting_down", 1.0)]),
     ];
     let metrics = metrics();

@@ -1,0 +1,144 @@
+//! What investigations begin with. It is built anew when the configuration changes; an investigation keeps what it began
+//! with, through all phases and retries (operations §2.4).
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::AppError;
+use crate::analyser::{Analyser, GatherLimits};
+use crate::audit::AuditTrail;
+use crate::catalogue::Catalogue;
+use crate::cluster::{Cluster, ConfinedCluster};
+use crate::config::Config;
+use crate::datastorage::DataStorage;
+use crate::domain::{Incident, Investigation};
+use crate::enrichment::{Enricher, EnrichmentConfig, HistorySource, RemoteHistory};
+use crate::investigation::{InvestigationError, Investigator, InvestigatorParts, RunContext};
+use crate::llm::Llm;
+use crate::recording::RecordedInvestigator;
+use crate::sessions::Work;
+use crate::telemetry::Metrics;
+use crate::tools::alertmanager::AlertmanagerClient;
+use crate::tools::prometheus::PrometheusClient;
+use crate::tools::{self, ToolSet};
+
+/// Who investigates.
+#[derive(Clone)]
+enum Runner {
+    Plain(Investigator),
+    /// Every run is written down (`--record`).
+    Recorded(RecordedInvestigator),
+}
+
+impl Runner {
+    async fn investigate(&self, incident: &Incident, run: &RunContext) -> Result<Investigation, InvestigationError> {
+        match self {
+            Self::Plain(investigator) => investigator.investigate(incident, run).await,
+            Self::Recorded(investigator) => investigator.investigate(incident, run).await,
+        }
+    }
+}
+
+/// One configuration's investigator, and the model it asks.
+#[derive(Clone)]
+pub struct Snapshot {
+    runner: Runner,
+    /// Where one is configured and may answer.
+    pub llm: Option<Arc<Llm>>,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("llm", &self.llm).finish_non_exhaustive()
+    }
+}
+
+/// The snapshot that new investigations begin with. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Current(Arc<RwLock<Snapshot>>);
+
+impl Current {
+    pub(super) fn new(snapshot: Snapshot) -> Self {
+        Self(Arc::new(RwLock::new(snapshot)))
+    }
+
+    /// The one that counts now.
+    pub fn get(&self) -> Snapshot {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn swap(&self, snapshot: Snapshot) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+    }
+
+    /// Each run takes the snapshot that counts when it starts, and no other.
+    pub(super) fn work(&self) -> Work {
+        let current = self.clone();
+        Work::new(move |incident, run| {
+            let runner = current.get().runner;
+            async move { runner.investigate(&incident, &run).await }
+        })
+    }
+}
+
+/// What outlives every configuration.
+#[derive(Debug, Clone)]
+pub(super) struct Singletons {
+    pub(super) cluster: Arc<dyn Cluster>,
+    pub(super) catalogue: Arc<dyn Catalogue>,
+    pub(super) data_storage: Option<DataStorage>,
+    pub(super) audit: AuditTrail,
+    pub(super) metrics: Metrics,
+}
+
+impl Singletons {
+    /// Builds what a configuration asks for. `llm` is one that serves already and suits it. Reads files; asks nobody.
+    ///
+    /// # Errors
+    /// A model or a group of tools that cannot work.
+    pub(super) fn snapshot(&self, config: &Config, llm: Option<Arc<Llm>>) -> Result<Snapshot, AppError> {
+        let llm = match (config.model(), llm) {
+            (None, _) => None,
+            (Some(_), Some(llm)) => Some(llm),
+            (Some(section), None) => Some(Arc::new(Llm::build(section)?.reporting_to(&self.metrics))),
+        };
+        let parts = InvestigatorParts {
+            config: config.investigation.clone(),
+            prompt: config.prompt,
+            redact: config.redact,
+            injection: config.injection,
+            cluster: Arc::clone(&self.cluster),
+            analyser: Analyser::new(GatherLimits::default()),
+            enricher: Enricher::new(EnrichmentConfig::default(), history(self.data_storage.as_ref())),
+            catalogue: Arc::clone(&self.catalogue),
+            llm: llm.clone(),
+            tools: read_tools(config, &self.cluster)?,
+            audit: self.audit.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let runner = match &config.record {
+            Some(directory) => Runner::Recorded(RecordedInvestigator::new(parts, directory)),
+            None => Runner::Plain(Investigator::new(parts)),
+        };
+        Ok(Snapshot { runner, llm })
+    }
+}
+
+/// What a model may look at, in the order it is offered.
+pub(super) fn read_tools(config: &Config, cluster: &Arc<dyn Cluster>) -> Result<ToolSet, AppError> {
+    let confined = ConfinedCluster::around(Arc::clone(cluster), &config.investigation.namespaces);
+    let config = &config.toolsets;
+    let offered = tools::kubernetes::tools(confined).into_iter().filter(|tool| config.offers(tool.toolset()));
+    let mut tools = ToolSet::new(offered);
+    if let Some(prometheus) = config.prometheus() {
+        tools = tools.with(tools::prometheus::tools(Arc::new(PrometheusClient::build(prometheus)?)));
+    }
+    if let Some(alertmanager) = config.alertmanager() {
+        tools = tools.with(tools::alertmanager::tools(Arc::new(AlertmanagerClient::build(alertmanager)?)));
+    }
+    Ok(tools)
+}
+
+fn history(data_storage: Option<&DataStorage>) -> Option<Arc<dyn HistorySource>> {
+    data_storage.map(|client| Arc::new(RemoteHistory::new(client.clone())) as Arc<dyn HistorySource>)
+}
