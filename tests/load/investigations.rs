@@ -223,12 +223,7 @@ pub(crate) fn streams(report: &mut Report) {
             }
             (first, String::from_utf8(text).unwrap())
         });
-        // A few begin at a time, all are open at the end.
-        let started = watched.enumerate().then(|(number, watch)| async move {
-            tokio::time::sleep(Duration::from_millis(5 * (number as u64 % 2))).await;
-            watch
-        });
-        let seen: Vec<(Duration, String)> = started.buffer_unordered(WATCHERS).collect().await;
+        let seen: Vec<(Duration, String)> = watched.buffer_unordered(WATCHERS).collect().await;
         let peak = service.usage();
         let (firsts, texts): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
         (firsts, texts.iter().filter(|text| text.contains("event: complete")).count(), peak)
