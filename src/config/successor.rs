@@ -62,6 +62,11 @@ impl Translation {
                 self.out.take(&["toolsets", group]);
             }
         }
+        // The successor has no switch for it: whoever writes limits wants them.
+        if let Some(limits) = self.out.at(&["server", "rate_limit"]) {
+            let on = Node::scalar(limits.origin.clone(), true);
+            self.out.put(&["server", "rate_limit", "enabled"], on);
+        }
         Translated { root: self.out, problems: self.problems, notices: self.notices }
     }
 

@@ -1,5 +1,5 @@
-//! The engine's conformance list (investigation §10): every item and the tests that hold it. An item without its tests fails
-//! here.
+//! The engine's conformance list (investigation §10), the defects of the originals and the acceptance checklist of operations
+//! (§0.3, §9): every item and the tests that hold it. An item without its tests fails here.
 
 use crate::process::root;
 
@@ -141,12 +141,190 @@ const ITEMS: &[Item] = &[
     ),
 ];
 
+/// The defects of the originals (operations §0.3), and the test or the scenario of the load harness that keeps each out.
+const DEFECTS: &[Item] = &[
+    (
+        1,
+        "a reload that no handler reads",
+        &[("tests/it/reload.rs", "a_running_investigation_ends_with_the_model_it_began_with")],
+    ),
+    (
+        2,
+        "a watcher of one folder only",
+        &[("tests/it/reload.rs", "every_file_counts_when_it_is_swapped_and_a_broken_one_changes_nothing")],
+    ),
+    (3, "a log level that does not change", &[("tests/it/reload.rs", "the_level_of_the_log_changes_at_once")]),
+    (
+        4,
+        "the hash of a rejected file",
+        &[("tests/it/reload.rs", "every_file_counts_when_it_is_swapped_and_a_broken_one_changes_nothing")],
+    ),
+    (
+        5,
+        "misspelt keys",
+        &[("tests/it/configuration.rs", "every_key_misspelt_once_is_reported_with_file_line_and_suggestion")],
+    ),
+    (
+        6,
+        "keys without effect",
+        &[
+            ("tests/it/configuration.rs", "what_the_shapes_say_has_effect"),
+            ("src/config/keys/tests.rs", "every_key_reaches_its_section"),
+        ],
+    ),
+    (7, "an endpoint that is not asked", &[("tests/it/llm/exchange.rs", "every_provider_is_asked_in_its_own_way")]),
+    (
+        8,
+        "a signal that ends nothing",
+        &[("tests/it/telemetry/lifecycle.rs", "d8_d9_running_work_streams_and_events_survive_a_signal")],
+    ),
+    (
+        9,
+        "audit events that die with the process",
+        &[
+            ("tests/it/telemetry/lifecycle.rs", "d8_d9_running_work_streams_and_events_survive_a_signal"),
+            ("tests/it/audit/crash.rs", "test_01_kill_9_loses_nothing_repeats_nothing_and_ends_every_investigation"),
+        ],
+    ),
+    (
+        10,
+        "sessions kept for ever",
+        &[
+            ("tests/it/sessions.rs", "finished_sessions_expire"),
+            ("tests/load/sessions.rs", "memory growth after the TTL"),
+        ],
+    ),
+    (
+        11,
+        "readiness that is a constant",
+        &[("tests/it/telemetry/lifecycle.rs", "d11_readiness_follows_its_dependencies_and_says_why")],
+    ),
+    (
+        12,
+        "reviews that block everybody",
+        &[
+            ("tests/it/kubernetes_auth/load.rs", "reviews_of_three_seconds_slow_neither_probes_nor_known_callers"),
+            ("tests/load/requests.rs", "authenticated polls a second"),
+        ],
+    ),
+    (13, "32 investigations at most", &[("tests/load/investigations.rs", "five_thousand")]),
+    (
+        14,
+        "headers and bodies in the log",
+        &[
+            ("tests/it/telemetry/secrets.rs", "secrets_never_reach_the_log_or_a_trace"),
+            ("tests/it/process.rs", "what_callers_send_is_logged_without_secrets"),
+        ],
+    ),
+    (15, "records that are no JSON", &[("tests/it/telemetry/logs.rs", "records_of_an_investigation")]),
+    (
+        16,
+        "dashboards of series nobody exports",
+        &[("tests/it/deploy/metrics.rs", "dashboards_and_alerts_name_only_exported_series")],
+    ),
+    (
+        17,
+        "families that never move",
+        &[("tests/it/telemetry/metrics.rs", "every_family_moves_on_the_way_of_real_work")],
+    ),
+    (
+        18,
+        "alerts that cannot fire",
+        &[
+            ("tests/it/deploy/metrics.rs", "alerts_fire_when_they_must_and_are_silent_otherwise"),
+            ("tests/it/deploy/metrics.rs", "queries_ask_for_the_job_that_the_chart_makes"),
+        ],
+    ),
+    (19, "a load test that can only fail", &[("tests/load/investigations.rs", "sessions have not ended")]),
+    (
+        20,
+        "a chart that does not keep its word",
+        &[
+            ("tests/it/deploy/chart.rs", "every_pod_is_locked_down_and_probed_where_it_listens"),
+            ("tests/it/deploy/chart.rs", "the_network_policy_lets_through_what_is_configured"),
+            ("tests/it/deploy/chart.rs", "every_configuration_is_accepted_and_fits_the_grace_period"),
+        ],
+    ),
+];
+
+/// The acceptance checklist of operations §9.
+const CHECKLIST: &[Item] = &[
+    (
+        1,
+        "shapes in circulation, and misspelt keys",
+        &[
+            ("tests/it/configuration.rs", "every_shape_in_circulation_is_understood"),
+            ("tests/it/configuration.rs", "every_key_misspelt_once_is_reported_with_file_line_and_suggestion"),
+        ],
+    ),
+    (
+        2,
+        "swapped files",
+        &[("tests/it/reload.rs", "every_file_counts_when_it_is_swapped_and_a_broken_one_changes_nothing")],
+    ),
+    (
+        3,
+        "a model switched under load",
+        &[("tests/it/reload.rs", "a_running_investigation_ends_with_the_model_it_began_with")],
+    ),
+    (4, "JSON records without secrets", &[("tests/it/telemetry/secrets.rs", "secrets_never_reach_the_log_or_a_trace")]),
+    (
+        5,
+        "metrics move, rules and dashboards name them",
+        &[
+            ("tests/it/telemetry/metrics.rs", "every_family_moves_on_the_way_of_real_work"),
+            ("tests/it/deploy/metrics.rs", "a_real_prometheus_answers_every_query"),
+        ],
+    ),
+    (
+        6,
+        "a signal under load",
+        &[("tests/it/telemetry/lifecycle.rs", "d8_d9_running_work_streams_and_events_survive_a_signal")],
+    ),
+    (
+        7,
+        "DataStorage down at the start",
+        &[("tests/it/telemetry/lifecycle.rs", "d11_readiness_follows_its_dependencies_and_says_why")],
+    ),
+    (8, "figures", &[("tests/load/main.rs", "docs/performance.md")]),
+    (9, "the chart renders in every shape", &[("tests/it/deploy/chart.rs", "every_object_is_what_kubernetes_knows")]),
+    (
+        10,
+        "an arbitrary uid, read-only root, no capabilities",
+        &[("tests/it/deploy/sandbox.rs", "serves_as_an_arbitrary_user_with_a_read_only_root_and_no_capabilities")],
+    ),
+    (
+        11,
+        "each provider and its refusals",
+        &[
+            ("tests/it/llm/exchange.rs", "every_provider_is_asked_in_its_own_way"),
+            ("tests/it/llm/exchange.rs", "faults_are_retried_and_classified"),
+            ("tests/it/llm/exchange.rs", "the_providers_own_delay_comes_before_our_backoff"),
+        ],
+    ),
+    (12, "a load generator", &[("tests/load/sessions.rs", "SOAK_SECONDS")]),
+];
+
 #[test]
 fn every_item_of_the_engines_conformance_list_is_held_by_tests() {
-    let numbers: Vec<u8> = ITEMS.iter().map(|(number, ..)| *number).collect();
-    assert_eq!(numbers, (1..=14).collect::<Vec<u8>>());
+    held(ITEMS, 14);
+}
+
+#[test]
+fn every_defect_of_the_originals_is_kept_out_by_a_test() {
+    held(DEFECTS, 20);
+}
+
+#[test]
+fn every_line_of_the_acceptance_checklist_is_held_by_a_test() {
+    held(CHECKLIST, 12);
+}
+
+fn held(items: &[Item], count: u8) {
+    let numbers: Vec<u8> = items.iter().map(|(number, ..)| *number).collect();
+    assert_eq!(numbers, (1..=count).collect::<Vec<u8>>());
     let mut missing = Vec::new();
-    for (number, what, held) in ITEMS {
+    for (number, what, held) in items {
         for (file, name) in *held {
             let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
             if !text.contains(name) {

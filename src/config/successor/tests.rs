@@ -70,6 +70,24 @@ integrations:
 }
 
 #[test]
+fn addresses_limits_and_traces() {
+    let text = "runtime: {server: {healthAddr: ':8081', metricsAddr: ':9090', rateLimit: {burst: 3, maxAge: 5m}}, \
+                telemetry: {endpoint: 'http://otel:4318', logSink: true, tls: {caFile: /ca}}}";
+    let translated = translated(text);
+    assert_eq!((translated.problems, translated.notices), (vec![], vec![]));
+    assert_eq!(
+        translated.root.to_value(),
+        json!({
+            "server": {
+                "health_addr": ":8081", "metrics_addr": ":9090",
+                "rate_limit": {"burst": 3, "max_age_seconds": 300, "enabled": true},
+            },
+            "telemetry": {"endpoint": "http://otel:4318", "log_sink": true, "tls": {"ca_file": "/ca"}},
+        })
+    );
+}
+
+#[test]
 fn the_runtime_file() {
     let text = "{model: m, apiKeyFile: /k, maxRetries: 2, phaseModels: {rca: {model: big, vertexProject: p, reasoning: {budgetTokens: 9}}}}";
     let translated = translated(text);
@@ -88,8 +106,6 @@ fn what_cannot_be_honoured_is_refused_and_what_nobody_asked_for_is_told() {
     for (text, refused, noticed) in [
         ("runtime: {audit: {enabled: false}}", "runtime.audit.enabled: the audit trail cannot", ""),
         ("runtime: {audit: {enabled: true}}", "", ""),
-        ("runtime: {server: {healthAddr: ':8081'}}", "", "runtime.server.healthAddr has no effect"),
-        ("runtime: {server: {healthAddr: ':9999'}}", "runtime.server.healthAddr: cannot be honoured", ""),
         (
             "runtime: {server: {tls: {certDir: /certs}}}",
             "runtime.server.tls.certDir: this version speaks plain HTTP",

@@ -57,6 +57,18 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("aiagent_sessions_pending", "the_queue_keeps_the_order_of_submission"),
     ("audit_batches_failed_total", "test_02_a_server_that_refuses_connections_loses_nothing_and_is_not_hammered"),
     ("audit_corrupt_records_total", "altered_events_are_noticed_kept_and_never_sent"),
+    (
+        "aiagent_api_config_last_reload_timestamp_seconds",
+        "every_file_counts_when_it_is_swapped_and_a_broken_one_changes_nothing",
+    ),
+    ("aiagent_api_config_rejected", "every_file_counts_when_it_is_swapped_and_a_broken_one_changes_nothing"),
+    ("aiagent_api_config_reload_errors_total", "every_file_counts_when_it_is_swapped_and_a_broken_one_changes_nothing"),
+    ("aiagent_api_config_reload_total", "every_file_counts_when_it_is_swapped_and_a_broken_one_changes_nothing"),
+    (
+        "aiagent_api_investigation_cost_dollars_total",
+        "five_classes_of_tokens_add_up_by_phase_and_reach_record_and_metrics",
+    ),
+    ("aiagent_llm_cost_dollars_total", "five_classes_of_tokens_add_up_by_phase_and_reach_record_and_metrics"),
     ("audit_duplicates_suppressed_total", "test_03_answers_lost_after_commit_make_no_duplicates"),
     ("audit_events_dropped_total", "every_family_moves"),
     ("audit_events_quarantined_total", "test_04_one_bad_event_is_found_and_kept_and_the_others_arrive"),
