@@ -28,8 +28,11 @@ pub use gather::GatherLimits;
 pub use observed::{Counts, Observed};
 pub use ranking::Ranked;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::cluster::Cluster;
 use crate::domain::{Finding, Incident, ResourceRef};
@@ -44,15 +47,24 @@ pub struct Signature {
     pub detect: fn(&Observed) -> Vec<Finding>,
 }
 
-/// Diagnoses incidents without a model. Holds nothing but its bounds.
-#[derive(Debug, Clone, Default)]
+/// Diagnoses incidents without a model. Clones share one bound on how many are diagnosed at once.
+#[derive(Debug, Clone)]
 pub struct Analyser {
     limits: GatherLimits,
+    /// One for each processor: a storm of incidents must not keep requests waiting.
+    processors: Arc<Semaphore>,
+}
+
+impl Default for Analyser {
+    fn default() -> Self {
+        Self::new(GatherLimits::default())
+    }
 }
 
 impl Analyser {
     pub fn new(limits: GatherLimits) -> Self {
-        Self { limits }
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { limits, processors: Arc::new(Semaphore::new(count)) }
     }
 
     /// Reads what surrounds the incident's resource and diagnoses it. Reads that fail end up in
@@ -62,7 +74,22 @@ impl Analyser {
         for problem in cluster.problems() {
             observed.add_unavailable(problem);
         }
-        diagnose(&observed)
+        self.diagnosed(observed).await
+    }
+
+    /// Milliseconds of work on a thread where nobody else waits.
+    async fn diagnosed(&self, observed: Observed) -> Diagnosis {
+        // Nobody closes it.
+        let _processor = self.processors.acquire().await;
+        match tokio::task::spawn_blocking(move || diagnose(&observed)).await {
+            Ok(diagnosis) => diagnosis,
+            Err(failure) => match failure.try_into_panic() {
+                // Whoever asked ends as though it had happened there.
+                Ok(cause) => std::panic::resume_unwind(cause),
+                // The runtime ends.
+                Err(_) => std::future::pending().await,
+            },
+        }
     }
 }
 
