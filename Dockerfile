@@ -23,6 +23,7 @@ ENV HOLMESGPT_API_REVISION=${GIT_COMMIT} \
     RUSTFLAGS="--remap-path-prefix=/usr/local/cargo=/cargo --remap-path-prefix=/src=/src"
 WORKDIR /src
 COPY Cargo.toml Cargo.lock build.rs ./
+COPY .cargo .cargo
 COPY src src
 COPY examples examples
 COPY openapi openapi
