@@ -140,8 +140,14 @@ impl<'a> Load<'a> {
             incident[member] = json!(format!("load-{}", uuid::Uuid::new_v4()));
         }
         let request = self.http.post(self.service.url("/api/v1/incident/analyze")).bearer_auth(&self.token);
+        let request = request.json(&incident);
         let asked = Instant::now();
-        let answer = request.json(&incident).send().await.unwrap();
+        let mut answer = request.try_clone().unwrap().send().await.unwrap();
+        while answer.status() == 503 && asked.elapsed() < PATIENCE {
+            // The queue is full: as a controller, later.
+            tokio::time::sleep(LOOK).await;
+            answer = request.try_clone().unwrap().send().await.unwrap();
+        }
         let status = answer.status();
         let text = answer.text().await.unwrap();
         let took = asked.elapsed();
