@@ -27,15 +27,14 @@ pub(super) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Installs the subscriber of the process; `LOG_LEVEL` wins over the file.
+    /// Installs the subscriber of the process. The level is the configuration's: flag, variable and file are weighed there.
     pub(super) fn install(config: &Config) -> Result<Self, Failure> {
         let redactions = Arc::default();
         let scrub = scrub(Arc::clone(&redactions));
         let built =
             Tracer::build(&config.telemetry, identity(config), Arc::clone(&scrub)).map_err(Failure::configuration)?;
         let (layer, tracer) = built.unzip();
-        let level = at_level_of_environment(config.logging)?;
-        let logging = logging::install_traced(&level, identity(config), Output::Stdout, scrub, layer)?;
+        let logging = logging::install_traced(&config.logging, identity(config), Output::Stdout, scrub, layer)?;
         logging::log_panics();
         Ok(Self { logging, tracer, redactions })
     }
@@ -55,7 +54,7 @@ pub(super) async fn flush(exporter: Option<Exporter>) {
     }
 }
 
-/// Installs the log subscriber of a command; `LOG_LEVEL` wins over the file.
+/// Installs the log subscriber of a command at a level of its own; `LOG_LEVEL` wins over that.
 pub(super) fn install_logging(config: &Config, logging: LoggingConfig, output: Output) -> Result<(), Failure> {
     logging::install(&at_level_of_environment(logging)?, identity(config), output, scrub(Arc::default()))?;
     logging::log_panics();

@@ -248,6 +248,16 @@ async fn what_callers_send_is_logged_without_secrets() {
     assert!(created.contains("inc-1") && created.contains("[REDACTED") && !created.contains("hunter2"), "{created}");
 }
 
+#[test]
+fn the_flag_for_the_log_level_wins_over_the_variable() {
+    let state = tempfile::tempdir().unwrap();
+    let mut command = holmesgpt();
+    command.env("LOG_LEVEL", "ERROR").args(["serve", "--config", "examples/standalone.yaml", "--log-level", "INFO"]);
+    command.args(["--port", "0", "--state-dir", state.path().to_str().unwrap()]);
+    let service = Service::started(command);
+    assert_eq!(service.early.last().unwrap()["level"], "info");
+}
+
 #[tokio::test]
 async fn a_half_sent_request_does_not_hold_up_the_end() {
     let state = TempDir::new().unwrap();
