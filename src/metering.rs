@@ -24,9 +24,6 @@ use crate::domain::{Cost, Money};
 use crate::store::{SpendingRow, Store, StoreError};
 use book::Book;
 
-/// Days the store keeps what was spent: enough for a year's invoices.
-const DAYS_KEPT: i64 = 400;
-
 /// Prices, budgets and the book of the day. Clones share them. The default knows no price, limits nothing and is kept nowhere.
 #[derive(Debug, Clone, Default)]
 pub struct Metering(Arc<Inner>);
@@ -89,8 +86,7 @@ impl Metering {
     /// Makes an entry of the book durable. One that cannot be stored counts until the end of the process.
     async fn keep(&self, row: SpendingRow) {
         let Some(store) = &self.0.store else { return };
-        let oldest = row.day.saturating_sub(DAYS_KEPT);
-        if let Err(error) = store.spend(row, oldest).await {
+        if let Err(error) = store.spend(row).await {
             tracing::error!(event = "spending_write_failed", error = %error, "what was spent is not stored");
         }
     }

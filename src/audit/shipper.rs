@@ -21,6 +21,8 @@ use crate::telemetry::metrics::AuditOutbox;
 
 /// Events met in one look at the store.
 const ARRIVALS_MAX: u32 = 1_000;
+/// Least time between two looks at the store for events that nobody hurries.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// After a fault of this program.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// Least time between two measurements of the outbox.
@@ -60,6 +62,8 @@ struct Shipper {
     unmet: bool,
     /// No look at the store before, after it failed.
     reopen_at: Option<Instant>,
+    /// No look at the store before: it was looked at just now, or there is no room for what it holds.
+    look_at: Option<Instant>,
     suspect_at: Option<Timestamp>,
     measured_at: Option<Instant>,
     pruned_at: Option<Instant>,
@@ -87,6 +91,7 @@ impl Shipper {
             cursor: 0,
             unmet: true,
             reopen_at: None,
+            look_at: None,
             suspect_at: None,
             measured_at: None,
             pruned_at: None,
@@ -108,6 +113,7 @@ impl Shipper {
                 self.delivery.set(|standing| standing.drained = true);
             }
             let until = wait.unwrap_or_else(|| Instant::now() + self.sender.config.poll_interval);
+            let until = self.next_look().filter(|_| self.unmet).map_or(until, |at| at.min(until));
             tokio::select! {
                 Some(returned) = self.requests.join_next() => match returned {
                     Ok(returned) => self.take_in(returned),
@@ -117,11 +123,13 @@ impl Shipper {
                     self.unmet = true;
                     if self.delivery.take_hurry() {
                         self.schedule.hurry();
+                        self.look_at = None;
                     }
                 }
                 () = self.delivery.draining.cancelled(), if !draining => {
                     draining = true;
                     self.unmet = true;
+                    self.look_at = None;
                     self.schedule.drain();
                 }
                 _ = poll.tick() => self.look_around().await,
@@ -134,12 +142,18 @@ impl Shipper {
         !self.unmet && self.requests.is_empty() && self.schedule.is_idle()
     }
 
+    /// When the store may be looked at again.
+    fn next_look(&self) -> Option<Instant> {
+        self.look_at.max(self.reopen_at)
+    }
+
     /// Tells the schedule of events it has not met.
     async fn meet_arrivals(&mut self) {
         let now = Instant::now();
-        if self.reopen_at.is_some_and(|at| at > now) {
+        if !self.unmet || self.next_look().is_some_and(|at| at > now) {
             return;
         }
+        self.look_at = Some(now + LOOK_INTERVAL);
         while self.unmet {
             let arrivals = match self.sender.store.arrivals(self.cursor, ARRIVALS_MAX).await {
                 Ok(arrivals) => arrivals,
@@ -158,6 +172,7 @@ impl Shipper {
                 if !self.schedule.arrived(&arrival.correlation_id, arrival.seq, ask_at, now) {
                     // No room for another correlation: go on when a lane is done.
                     self.unmet = true;
+                    self.look_at = Some(now + self.sender.config.poll_interval);
                     return;
                 }
                 self.cursor = arrival.seq;
@@ -209,6 +224,7 @@ impl Shipper {
 
     fn take_in(&mut self, returned: Returned) {
         let now = Instant::now();
+        self.look_at = None;
         match returned {
             Returned::Sent(report) => {
                 if let End::Outage(outage) = report.end {

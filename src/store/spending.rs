@@ -5,12 +5,12 @@ use super::writer::Write;
 use super::{Store, StoreError, sqlite};
 
 impl Store {
-    /// Adds to the account of a caller and a day; accounts of days before `oldest` are forgotten.
+    /// Adds to the account of a caller and a day; accounts of 400 days earlier are forgotten.
     ///
     /// # Errors
     /// Nothing was added.
-    pub async fn spend(&self, row: SpendingRow, oldest: i64) -> Result<(), StoreError> {
-        self.permit().await?.queue(Write::Spend { row, oldest }).committed().await.map(drop)
+    pub async fn spend(&self, row: SpendingRow) -> Result<(), StoreError> {
+        self.permit().await?.queue(Write::Spend(row)).committed().await.map(drop)
     }
 
     /// The accounts of a day, by caller.

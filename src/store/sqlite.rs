@@ -219,6 +219,41 @@ pub(super) async fn insert_event(connection: &mut SqliteConnection, row: &AuditR
     }
 }
 
+/// Keeps events of one table, in this order; answers for each whether it was new.
+pub(super) async fn insert_events(
+    connection: &mut SqliteConnection,
+    table: AuditTable,
+    rows: &[&AuditRow],
+) -> Result<Vec<u64>, sqlx::Error> {
+    let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(match table {
+        AuditTable::Local => {
+            "INSERT INTO audit_events
+             (event_id, correlation_id, event_type, event_timestamp, body_bytes, sha256, body) "
+        }
+        AuditTable::Outbox => {
+            "INSERT INTO audit_outbox
+             (event_id, correlation_id, event_type, event_timestamp, body_bytes, sha256, body, created_at) "
+        }
+    });
+    sql.push_values(rows, |mut values, row| {
+        let at = row.event_timestamp.as_microsecond();
+        values
+            .push_bind(row.event_id.to_string())
+            .push_bind(row.correlation_id.clone())
+            .push_bind(row.event_type)
+            .push_bind(at)
+            .push_bind(i64::try_from(row.body.len()).unwrap_or(i64::MAX))
+            .push_bind(digest(row.body.as_bytes()))
+            .push_bind(row.body.clone());
+        if table == AuditTable::Outbox {
+            values.push_bind(at);
+        }
+    });
+    sql.push(" ON CONFLICT (event_id) DO NOTHING RETURNING event_id");
+    let kept: Vec<String> = sql.build_query_scalar().fetch_all(connection).await?;
+    Ok(rows.iter().map(|row| u64::from(kept.contains(&row.event_id.to_string()))).collect())
+}
+
 async fn insert_local(connection: &mut SqliteConnection, row: &AuditRow) -> Result<u64, sqlx::Error> {
     sqlx::query(
         "INSERT INTO audit_events (event_id, correlation_id, event_type, event_timestamp, body_bytes, sha256, body)

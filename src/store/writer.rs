@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::StoreError;
 use super::rows::{AuditRow, FinalState, NewSession, OutboxChange, SpendingRow};
 use super::sqlite;
+use super::unit::units;
 
 /// Writes waiting for a commit; more wait for a place.
 pub(super) const WRITES_PENDING_MAX: usize = 1_024;
@@ -44,16 +45,25 @@ pub(super) enum Write {
         bytes_max: u64,
         rows_max: u32,
     },
-    Spend {
-        row: SpendingRow,
-        /// Accounts of earlier days are forgotten.
-        oldest: i64,
-    },
+    Spend(SpendingRow),
     Probe,
 }
 
 impl Write {
-    async fn apply(&self, connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    /// Whether the database makes a transaction of it by itself.
+    pub(super) fn is_one_statement(&self) -> bool {
+        match self {
+            Self::StartSession { .. } | Self::RecordEvent(_) | Self::Spend(_) | Self::Probe => true,
+            Self::ChangeOutbox(changes) => matches!(changes.as_slice(), [only] if only.is_one_statement()),
+            Self::InsertSession(_)
+            | Self::FinishSession { .. }
+            | Self::RemoveSession { .. }
+            | Self::PruneEvents { .. }
+            | Self::PruneQuarantine { .. } => false,
+        }
+    }
+
+    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
         match self {
             Self::InsertSession(new) => sqlite::insert_session(connection, new).await,
             Self::StartSession { id, at } => sqlite::start_session(connection, id, *at).await,
@@ -86,7 +96,7 @@ impl Write {
             Self::PruneQuarantine { before, bytes_max, rows_max } => {
                 sqlite::prune_quarantine(connection, *before, *bytes_max, *rows_max).await
             }
-            Self::Spend { row, oldest } => sqlite::spend(connection, row, *oldest).await,
+            Self::Spend(row) => sqlite::spend(connection, row).await,
             Self::Probe => sqlite::probe(connection).await,
         }
     }
@@ -152,10 +162,17 @@ impl Writer {
 }
 
 async fn transact(connection: &mut SqliteConnection, writes: &[&Write]) -> Result<Vec<u64>, sqlx::Error> {
+    let units = units(writes);
+    // Every statement is a trip to the database's thread and back, begin and end of a transaction too.
+    if let [only] = units.as_slice()
+        && only.is_one_statement()
+    {
+        return only.apply(connection).await;
+    }
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let mut affected = Vec::with_capacity(writes.len());
-    for write in writes {
-        affected.push(write.apply(&mut transaction).await?);
+    for unit in &units {
+        affected.extend(unit.apply(&mut transaction).await?);
     }
     transaction.commit().await?;
     Ok(affected)

@@ -424,3 +424,29 @@ async fn measure() {
     Store::open(&StoreLocation::Temporary, Access::Serve).await.unwrap();
     println!("temporary open {:?}", started.elapsed());
 }
+
+#[tokio::test]
+async fn writes_of_one_commit_keep_their_order_and_each_has_its_own_answer() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).await;
+    // The first commit is under way while the others gather.
+    let first = store.permit().await.unwrap().record_event(event("rr-0", "{}"));
+    let rows: Vec<AuditRow> = (0..20).map(|number| event("rr-1", &format!("{{\"number\":{number}}}"))).collect();
+    let mut receipts = Vec::new();
+    for row in &rows {
+        receipts.push(store.permit().await.unwrap().record_event(row.clone()));
+    }
+    receipts.push(store.permit().await.unwrap().record_event(rows[3].clone()));
+    receipts.push(store.permit().await.unwrap().record_event(event("rr-1", "{\"number\":20}")));
+    assert_eq!(first.committed().await.unwrap(), 1);
+    let mut affected = Vec::new();
+    for receipt in receipts {
+        affected.push(receipt.committed().await.unwrap());
+    }
+    let repeated = affected.remove(20);
+    assert_eq!((affected, repeated), (vec![1; 21], 0));
+    let query = AuditQuery { correlation_id: Some("rr-1".to_owned()), events_max: 100, ..AuditQuery::default() };
+    let kept = store.events(&query).await.unwrap();
+    let numbers: Vec<String> = (0..=20).map(|number| format!("{{\"number\":{number}}}")).collect();
+    assert_eq!(kept.into_iter().map(|event| event.body).collect::<Vec<_>>(), numbers);
+}

@@ -115,6 +115,15 @@ pub enum OutboxChange {
     Quarantine { seq: i64, reason: QuarantineReason, status: Option<u16>, problem: String, at: Timestamp },
 }
 
+impl OutboxChange {
+    pub(in crate::store) fn is_one_statement(&self) -> bool {
+        match self {
+            Self::Attempt { .. } | Self::Release { .. } | Self::Unconfirmed { .. } | Self::Park { .. } => true,
+            Self::Delivered { .. } | Self::Quarantine { .. } => false,
+        }
+    }
+}
+
 /// How much outbox and quarantine hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutboxTotals {

@@ -7,14 +7,10 @@ use super::columns::{number, text, total};
 use crate::store::error::StoreError;
 use crate::store::rows::SpendingRow;
 
-/// Adds to an account and forgets those of days before `oldest`.
-pub(in crate::store) async fn spend(
-    connection: &mut SqliteConnection,
-    row: &SpendingRow,
-    oldest: i64,
-) -> Result<u64, sqlx::Error> {
+/// Adds to an account. The first of a day makes a trigger forget old days.
+pub(in crate::store) async fn spend(connection: &mut SqliteConnection, row: &SpendingRow) -> Result<u64, sqlx::Error> {
     let amount = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
-    let added = sqlx::query(
+    sqlx::query(
         "INSERT INTO spending (day, caller, calls, tokens, unpriced_calls, unpriced_tokens, nano_dollars, wall_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (day, caller) DO UPDATE SET
          calls = calls + excluded.calls, tokens = tokens + excluded.tokens,
@@ -30,10 +26,9 @@ pub(in crate::store) async fn spend(
     .bind(amount(row.unpriced_tokens))
     .bind(amount(row.nano_dollars))
     .bind(amount(row.wall_ms))
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query("DELETE FROM spending WHERE day < ?1").bind(oldest).execute(connection).await?;
-    Ok(added.rows_affected())
+    .execute(connection)
+    .await
+    .map(|done| done.rows_affected())
 }
 
 pub(in crate::store) async fn spending_of(readers: &SqlitePool, day: i64) -> Result<Vec<SpendingRow>, StoreError> {
