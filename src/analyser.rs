@@ -122,7 +122,7 @@ pub fn diagnose(observed: &Observed) -> Diagnosis {
     let findings = signatures::all().flat_map(|signature| (signature.detect)(observed)).collect();
     let findings = ranking::rank(observed, findings);
     Diagnosis {
-        signal: observed.signal.clone(),
+        signal: observed.signal().clone(),
         signal_exists: observed.subject().is_some(),
         confidence: ranking::confidence(&findings, observed.unavailable().len()),
         findings,

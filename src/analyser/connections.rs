@@ -1,5 +1,7 @@
 //! Failed connections in log lines: what went wrong, with whom, and which object of the cluster that is.
 
+mod vocabulary;
+
 use jiff::SignedDuration;
 use serde_json::Value;
 
@@ -8,6 +10,7 @@ use super::observed::PodLog;
 use crate::cluster::LogLine;
 use crate::domain::Object;
 use crate::domain::object::{text, text_map};
+use vocabulary::{NAME, REFUSED, RESOLVER, RESOLVING, TIMEOUT, UNREACHABLE, Vocabulary};
 
 /// How a connection failed, as far as the client's words tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,16 +30,15 @@ pub enum Failure {
 impl Failure {
     /// Reads one log line; `None` when it reports no failed connection.
     pub fn of_line(line: &str) -> Option<Self> {
-        let line = line.to_ascii_lowercase();
-        let any = |words: &[&str]| words.iter().any(|word| line.contains(word));
-        let timed_out = any(TIMEOUT_WORDS);
-        Some(if any(RESOLVER_WORDS) || (timed_out && any(&["lookup ", "name resolution", ":53:", "dns"])) {
+        let said = Vocabulary::found_in(line);
+        let timed_out = said.has(TIMEOUT);
+        Some(if said.has(RESOLVER) || (timed_out && said.has(RESOLVING)) {
             Self::ResolverTimeout
-        } else if any(NAME_WORDS) {
+        } else if said.has(NAME) {
             Self::NameUnknown
-        } else if any(&["connection refused", "econnrefused", "connection was refused"]) {
+        } else if said.has(REFUSED) {
             Self::Refused
-        } else if any(&["no route to host", "ehostunreach", "enetunreach", "network is unreachable"]) {
+        } else if said.has(UNREACHABLE) {
             Self::Unreachable
         } else if timed_out {
             Self::Timeout
@@ -45,30 +47,6 @@ impl Failure {
         })
     }
 }
-
-const TIMEOUT_WORDS: &[&str] = &[
-    "i/o timeout",
-    "timed out",
-    "etimedout",
-    "timeout expired",
-    "connect timeout",
-    "connecttimeout",
-    "connection timeout",
-    "context deadline exceeded",
-    "sockettimeoutexception",
-    "upstream request timeout",
-];
-const RESOLVER_WORDS: &[&str] =
-    &["temporary failure in name resolution", "eai_again", "resolution timed out", "resolving timed out"];
-const NAME_WORDS: &[&str] = &[
-    "no such host",
-    "enotfound",
-    "nxdomain",
-    "name or service not known",
-    "unknownhostexception",
-    "could not translate host name",
-    "could not resolve host",
-];
 
 /// A host with the port named beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,7 +212,7 @@ pub struct FailedConnection<'a> {
     pub log: &'a PodLog,
     pub line: &'a LogLine,
     pub failure: Failure,
-    pub addresses: Vec<Address>,
+    pub addresses: &'a [Address],
 }
 
 /// Failed connections in the logs of a pod within `window` before now, newest first. A line without a time counts as
@@ -247,10 +225,10 @@ pub fn failures_of<'a>(
     let ready = client.condition_status("Ready") == Some("True");
     let mut found = Vec::new();
     for log in observed.logs_of(client) {
-        for (line, failure) in log.failures() {
+        for (line, failure, addresses) in log.failures() {
             let recent = line.time.map_or(!(log.previous && ready), |time| observed.is_recent(Some(time), window));
             if recent {
-                found.push(FailedConnection { client, log, line, failure, addresses: addresses(&line.text) });
+                found.push(FailedConnection { client, log, line, failure, addresses });
             }
         }
     }

@@ -150,22 +150,22 @@ impl<'a> Gatherer<'a> {
             if let Err(ClusterError::Forbidden(_) | ClusterError::Unavailable(_)) = &found {
                 self.observed.add_unavailable(format!("{reference}: it could not be read"));
             }
-            let first = self.observed.signal == self.observed.incident.resource;
+            let first = *self.observed.signal() == self.observed.incident.resource;
             if first || found.is_ok() {
-                self.observed.signal = reference;
+                self.observed.set_signal(reference);
             }
             if let Ok(object) = found {
                 self.observed.add_object(object);
                 break;
             }
         }
-        let events = self.cluster.events(&self.observed.signal.clone()).await.unwrap_or_default();
+        let events = self.cluster.events(self.observed.signal()).await.unwrap_or_default();
         events.into_iter().for_each(|event| self.observed.add_object(event));
     }
 
     /// The signal's own namespace; for a Node those of the pods on it; for other cluster-scoped objects those they name.
     async fn read_signal_namespaces(&mut self) {
-        let signal = self.observed.signal.clone();
+        let signal = self.observed.signal().clone();
         if let Some(namespace) = &signal.namespace {
             self.read_namespaces_in_full([namespace.clone()]).await;
             return;
@@ -200,7 +200,7 @@ impl<'a> Gatherer<'a> {
         if self.observed.subject().is_none()
             && let Some(stand_in) = signal::stand_in(&self.observed)
         {
-            self.observed.signal = stand_in;
+            self.observed.set_signal(stand_in);
         }
     }
 
@@ -216,7 +216,7 @@ impl<'a> Gatherer<'a> {
     }
 
     fn dependency_namespaces(&self) -> BTreeSet<String> {
-        let relations = Relations::of(&self.observed);
+        let relations = self.observed.relations();
         let near = |pod: &&Object| relations.distance(&pod.reference()).is_some_and(|distance| distance <= 3);
         let mut wanted = BTreeSet::new();
         for pod in self.observed.of_kind("Pod").filter(near) {
@@ -224,7 +224,8 @@ impl<'a> Gatherer<'a> {
             let failed = failures_of(&self.observed, pod, STABLE_AFTER_MAX);
             let resolver = failed.iter().any(|failed| failed.failure == Failure::ResolverTimeout);
             wanted.extend(resolver.then(|| RESOLVER_NAMESPACE.to_owned()));
-            let failed = failed.into_iter().flat_map(|failed| failed.addresses).map(|address| address.host);
+            let failed = failed.into_iter().flat_map(|failed| failed.addresses);
+            let failed = failed.map(|address| address.host.clone());
             wanted.extend(configured.chain(failed).filter_map(|host| self.namespace_in_host(&host)));
         }
         wanted.extend(self.webhook_namespaces());
@@ -256,7 +257,7 @@ impl<'a> Gatherer<'a> {
     }
 
     async fn read_node_events(&mut self) {
-        let relations = Relations::of(&self.observed);
+        let relations = self.observed.relations();
         let suspicious = |node: &&Object| {
             relations.distance(&node.reference()).is_some_and(|distance| distance <= 2)
                 || node.condition_status("Ready") != Some("True")
@@ -302,8 +303,8 @@ impl<'a> Gatherer<'a> {
             .iter()
             .map(|namespace| MetricQuery { name: None, labels: vec![("namespace".to_owned(), namespace.clone())] })
             .collect();
-        if self.observed.signal.kind == "Node" {
-            let name = &self.observed.signal.name;
+        if self.observed.signal().kind == "Node" {
+            let name = &self.observed.signal().name;
             let by = |label: &str| MetricQuery { name: None, labels: vec![(label.to_owned(), name.clone())] };
             queries.extend(["node", "instance"].map(by));
         }

@@ -1,12 +1,13 @@
 //! The snapshot signatures look at: objects, events, logs and metrics around one signal resource, at one moment.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::connections::Failure;
+use super::connections::{Address, Failure, addresses};
+use super::relations::Relations;
 use crate::cluster::{LogLine, MetricSeries};
 use crate::domain::object::{text, text_map};
 use crate::domain::{Evidence, Incident, Object, ResourceRef, Source};
@@ -19,7 +20,9 @@ pub struct Observed {
     pub incident: Incident,
     /// The object the investigation is about: the incident's resource with its canonical kind, or what stands in for it
     /// (the workload of a Pod that is gone).
-    pub signal: ResourceRef,
+    signal: ResourceRef,
+    /// Derived from signal, objects and logs when first asked for.
+    relations: OnceLock<Relations>,
     objects: BTreeMap<Key, Arc<Object>>,
     /// Positions by owner uid, so that walking down is cheap.
     owned: HashMap<String, Vec<Key>>,
@@ -113,20 +116,31 @@ pub struct PodLog {
     pub container: String,
     pub previous: bool,
     pub lines: Vec<LogLine>,
-    /// Which lines report a failed connection, oldest first: asked for again and again, read once.
-    failures: Vec<(usize, Failure)>,
+    /// Lines that report a failed connection, oldest first: asked for again and again, read once.
+    failures: Vec<FailedLine>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct FailedLine {
+    index: usize,
+    failure: Failure,
+    addresses: Vec<Address>,
 }
 
 impl PodLog {
     pub fn new(pod: ResourceRef, container: String, previous: bool, lines: Vec<LogLine>) -> Self {
-        let failure = |(index, line): (usize, &LogLine)| Some((index, Failure::of_line(&line.text)?));
+        let failure = |(index, line): (usize, &LogLine)| {
+            let failure = Failure::of_line(&line.text)?;
+            Some(FailedLine { index, failure, addresses: addresses(&line.text) })
+        };
         let failures = lines.iter().enumerate().filter_map(failure).collect();
         Self { pod, container, previous, lines, failures }
     }
 
-    /// Lines that report a failed connection, newest first.
-    pub fn failures(&self) -> impl Iterator<Item = (&LogLine, Failure)> {
-        self.failures.iter().rev().filter_map(|(index, failure)| Some((self.lines.get(*index)?, *failure)))
+    /// Lines that report a failed connection, and the addresses they mention, newest first.
+    pub fn failures(&self) -> impl Iterator<Item = (&LogLine, Failure, &[Address])> {
+        let failed = self.failures.iter().rev();
+        failed.filter_map(|failed| Some((self.lines.get(failed.index)?, failed.failure, failed.addresses.as_slice())))
     }
 
     pub fn evidence(&self, line: &LogLine, claim: impl Into<String>) -> Evidence {
@@ -146,6 +160,7 @@ impl Observed {
         Self {
             now,
             signal: incident.resource.clone(),
+            relations: OnceLock::new(),
             incident,
             objects: BTreeMap::new(),
             owned: HashMap::new(),
@@ -168,6 +183,7 @@ impl Observed {
             }
             return;
         }
+        self.relations.take();
         let key = key(object.kind(), object.namespace(), object.name());
         if !self.objects.contains_key(&key) {
             for uid in object.list_at("metadata.ownerReferences").map(|owner| text(owner, "uid")) {
@@ -178,6 +194,7 @@ impl Observed {
     }
 
     pub fn add_log(&mut self, log: PodLog) {
+        self.relations.take();
         self.logs.push(log);
     }
 
@@ -219,6 +236,21 @@ impl Observed {
 
     pub fn unavailable(&self) -> &[String] {
         &self.unavailable
+    }
+
+    pub fn signal(&self) -> &ResourceRef {
+        &self.signal
+    }
+
+    /// The investigation is about this object from now on.
+    pub fn set_signal(&mut self, signal: ResourceRef) {
+        self.relations.take();
+        self.signal = signal;
+    }
+
+    /// How far everything is from the signal resource.
+    pub fn relations(&self) -> &Relations {
+        self.relations.get_or_init(|| Relations::of(self))
     }
 
     /// The signal resource itself, or what stands in for it, when it exists.

@@ -37,7 +37,7 @@ impl Relations {
     pub fn of(observed: &Observed) -> Self {
         let mut relations = Self::default();
         let mut open: VecDeque<(ResourceRef, u32)> = VecDeque::new();
-        open.push_back((observed.signal.clone(), 0));
+        open.push_back((observed.signal().clone(), 0));
         open.push_back((observed.incident.resource.clone(), 0));
         while let Some((reference, distance)) = open.pop_front() {
             let known = relations.distance.get(&key(&reference)).is_some_and(|known| *known <= distance);
@@ -46,7 +46,7 @@ impl Relations {
             }
             relations.distance.insert(key(&reference), distance);
             let Some(object) = observed.find(&reference) else { continue };
-            let is_signal = reference.same_object(&observed.signal);
+            let is_signal = reference.same_object(observed.signal());
             for edge in edges(observed, object, is_signal) {
                 match edge {
                     Edge::Same(to) => open.push_front((to, distance)),
@@ -152,7 +152,7 @@ pub fn called<'a>(observed: &'a Observed, pod: &'a Object) -> Vec<&'a Object> {
     let namespace = pod.namespace().unwrap_or_default();
     let configured = configured_addresses(observed, pod).into_iter().map(|configured| configured.address);
     let failures = failures_of(observed, pod, STABLE_AFTER_MAX);
-    let failed = failures.into_iter().take(FAILURES_MAX).flat_map(|failure| failure.addresses);
+    let failed = failures.into_iter().take(FAILURES_MAX).flat_map(|failure| failure.addresses.to_vec());
     let mut found: Vec<&Object> = Vec::new();
     for Address { host, .. } in configured.chain(failed) {
         let object = match resolve(observed, namespace, &host) {
@@ -172,29 +172,31 @@ const FAILURES_MAX: usize = 50;
 /// What a pod template names in its own namespace: claims, ConfigMaps, Secrets and the ServiceAccount.
 pub fn of_template(object: &Object, spec: Option<&Value>) -> Vec<ResourceRef> {
     let Some(spec) = spec else { return Vec::new() };
-    let list = |value: &'_ Value, path: &str| at(value, path).and_then(Value::as_array).cloned().unwrap_or_default();
+    fn list<'a>(value: &'a Value, path: &str) -> &'a [Value] {
+        at(value, path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
     let mut found = vec![beside(object, "ServiceAccount", at(spec, "serviceAccountName").and_then(Value::as_str))];
     let mut add = |kind: &str, value: &Value, path: &str| {
         found.push(beside(object, kind, at(value, path).and_then(Value::as_str)));
     };
     list(spec, "imagePullSecrets").iter().for_each(|secret| add("Secret", secret, "name"));
     for volume in list(spec, "volumes") {
-        add("PersistentVolumeClaim", &volume, "persistentVolumeClaim.claimName");
-        add("ConfigMap", &volume, "configMap.name");
-        add("Secret", &volume, "secret.secretName");
-        for source in list(&volume, "projected.sources") {
-            add("ConfigMap", &source, "configMap.name");
-            add("Secret", &source, "secret.name");
+        add("PersistentVolumeClaim", volume, "persistentVolumeClaim.claimName");
+        add("ConfigMap", volume, "configMap.name");
+        add("Secret", volume, "secret.secretName");
+        for source in list(volume, "projected.sources") {
+            add("ConfigMap", source, "configMap.name");
+            add("Secret", source, "secret.name");
         }
     }
-    for container in list(spec, "initContainers").iter().chain(&list(spec, "containers")) {
+    for container in list(spec, "initContainers").iter().chain(list(spec, "containers")) {
         for source in list(container, "envFrom") {
-            add("ConfigMap", &source, "configMapRef.name");
-            add("Secret", &source, "secretRef.name");
+            add("ConfigMap", source, "configMapRef.name");
+            add("Secret", source, "secretRef.name");
         }
         for variable in list(container, "env") {
-            add("ConfigMap", &variable, "valueFrom.configMapKeyRef.name");
-            add("Secret", &variable, "valueFrom.secretKeyRef.name");
+            add("ConfigMap", variable, "valueFrom.configMapKeyRef.name");
+            add("Secret", variable, "valueFrom.secretKeyRef.name");
         }
     }
     found.retain(|reference| !reference.name.is_empty());

@@ -143,10 +143,23 @@ pub struct OwnerRef {
 /// Keys that contain dots (annotations) cannot be named this way: read their map and `get` the key.
 pub fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(value, |current, segment| {
-        let (key, selectors) = segment.split_once('[').map_or((segment, None), |(key, rest)| (key, Some(rest)));
-        let found = if key.is_empty() { Some(current) } else { current.get(key) };
-        selectors.map_or(found, |rest| rest.split('[').try_fold(found?, |array, selector| select(array, selector)))
+        let selected = if segment.ends_with(']') { segment.split_once('[') } else { None };
+        let Some((key, selectors)) = selected else { return member(current, segment) };
+        let found = if key.is_empty() { Some(current) } else { member(current, key) };
+        selectors.split('[').try_fold(found?, |array, selector| select(array, selector))
     })
+}
+
+/// A member by its name.
+fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    /// Up to here looking at all names costs less than the hash of one.
+    const FEW: usize = 10;
+    match value {
+        Value::Object(members) if members.len() <= FEW => {
+            members.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        }
+        other => other.get(name),
+    }
 }
 
 fn select<'a>(array: &'a Value, selector: &str) -> Option<&'a Value> {

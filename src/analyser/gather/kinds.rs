@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Read, Relations, unwell_near};
+use super::{Read, unwell_near};
 use crate::analyser::Observed;
 use crate::analyser::access::Request;
 use crate::analyser::connections::{Destination, failures_of, resolve};
@@ -96,8 +96,8 @@ pub(super) fn everywhere_for(signal_kind: &str) -> Vec<Read> {
 
 /// Long lists that the snapshot so far asks for.
 pub(super) fn on_demand(observed: &Observed) -> Vec<Read> {
-    let relations = Relations::of(observed);
-    let unwell = unwell_near(observed, &relations);
+    let relations = observed.relations();
+    let unwell = unwell_near(observed, relations);
     let mut wanted = Vec::new();
     if unwell.iter().any(|pod| pod.condition_status("PodScheduled") == Some("False")) {
         wanted.push("Pod");

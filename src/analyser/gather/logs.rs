@@ -6,7 +6,6 @@ use super::GatherLimits;
 use crate::analyser::Observed;
 use crate::analyser::observed::PodLog;
 use crate::analyser::pods::{Container, Health, Role, containers, health};
-use crate::analyser::relations::Relations;
 use crate::cluster::{ClusterError, ContainerLog, LogQuery};
 use crate::domain::{Object, ResourceRef};
 
@@ -21,7 +20,7 @@ pub(super) fn wanted(
     read: &BTreeSet<(Option<String>, String)>,
     limits: &GatherLimits,
 ) -> Vec<LogQuery> {
-    let relations = Relations::of(observed);
+    let relations = observed.relations();
     let left = limits.log_pods_max.saturating_sub(read.len());
     let mut pods: Vec<(u32, bool, &Object)> = observed
         .of_kind("Pod")

@@ -72,7 +72,7 @@ pub(super) async fn canonical(
 /// The workload that speaks for an object that is gone: named by an event about the creation of the pod, else by the
 /// longest workload name the object's name begins with.
 pub(super) fn stand_in(observed: &Observed) -> Option<ResourceRef> {
-    let gone = &observed.signal;
+    let gone = observed.signal();
     if !["Pod", "ReplicaSet", "Job"].contains(&gone.kind.as_str()) {
         return None;
     }
@@ -95,7 +95,7 @@ pub(super) fn stand_in(observed: &Observed) -> Option<ResourceRef> {
 
 /// Namespaces a cluster-scoped signal is about.
 pub(super) fn namespaces_of_cluster_scoped(observed: &Observed) -> Vec<String> {
-    let signal = &observed.signal;
+    let signal = observed.signal();
     let subject = observed.subject();
     let of = |objects: Vec<&Object>| {
         let mut names: Vec<String> = Vec::new();

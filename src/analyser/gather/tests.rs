@@ -106,7 +106,7 @@ async fn what_logs_name_is_followed_into_other_namespaces() {
     cluster.logs.insert("web-6f-new", vec!["dial tcp: db.data.svc.cluster.local:5432: connection refused"]);
     cluster.logs.insert("db-0", vec!["out of disk"]);
     let observed = gathered(&cluster, "deploy shop/web").await;
-    assert_eq!(observed.signal.kind, "Deployment");
+    assert_eq!(observed.signal().kind, "Deployment");
     assert!(observed.get("Pod", Some("data"), "db-0").is_some());
     let logs: Vec<(&str, bool)> = observed.logs().map(|log| (log.pod.name.as_str(), log.previous)).collect();
     assert_eq!(logs, [("web-6f-new", false), ("db-0", false), ("db-0", true)]);
@@ -120,7 +120,7 @@ async fn what_logs_name_is_followed_into_other_namespaces() {
 #[tokio::test]
 async fn a_pod_that_is_gone_is_represented_by_its_workload() {
     let observed = gathered(&stub(SHOP), "Pod shop/web-6f-old").await;
-    assert_eq!(observed.signal, reference("Deployment shop/web"));
+    assert_eq!(*observed.signal(), reference("Deployment shop/web"));
     assert_eq!(observed.incident.resource, reference("Pod shop/web-6f-old"));
     assert!(gathered(&stub(SHOP), "Pod shop/unknown-1").await.subject().is_none());
 }

@@ -181,7 +181,7 @@ fn overloaded(observed: &Observed, hpa: &Object, load: &Load, wanted: i64, has_r
 
 /// At the maximum with the load on target: what the signal reports is no fault.
 fn comfortable(observed: &Observed, hpa: &Object, max: i64, load: &Load) -> Option<Finding> {
-    if !observed.signal.same_object(&hpa.reference()) || load.ratio > 1.0 + TOLERANCE {
+    if !observed.signal().same_object(&hpa.reference()) || load.ratio > 1.0 + TOLERANCE {
         return None;
     }
     let what = format!(

@@ -53,7 +53,7 @@ fn deadlock(observed: &Observed, budget: &Object) -> Option<Finding> {
     }
     let pods = covered(observed, budget);
     let blocked = blocked_by(observed, budget, &pods);
-    let is_signal = observed.signal.same_object(&budget.reference());
+    let is_signal = observed.signal().same_object(&budget.reference());
     if blocked.is_empty() && !is_signal {
         return None;
     }
@@ -149,7 +149,7 @@ fn detect_overlap(observed: &Observed) -> Vec<Finding> {
         let [first, second, ..] = over.as_slice() else { continue };
         let node = pod.str_at("spec.nodeName").and_then(|name| observed.get("Node", None, name));
         let draining = node.filter(|node| node.bool_at("spec.unschedulable") == Some(true));
-        let is_signal = over.iter().any(|budget| observed.signal.same_object(&budget.reference()));
+        let is_signal = over.iter().any(|budget| observed.signal().same_object(&budget.reference()));
         if (draining.is_none() && !is_signal) || found.iter().any(|seen| seen.target == first.reference()) {
             continue;
         }

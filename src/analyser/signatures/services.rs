@@ -109,7 +109,7 @@ fn sufferers(observed: &Observed, service: &Object, complaints: &[&FailedConnect
 
 /// Whether the incident is about this object itself.
 fn is_signal(observed: &Observed, object: &Object) -> bool {
-    observed.signal.same_object(&object.reference())
+    observed.signal().same_object(&object.reference())
 }
 
 /// The port of an entry of `spec.ports`.

@@ -62,7 +62,7 @@ fn is_default_class(class: &Object) -> bool {
 /// The claim the signal names: its resource, or the label metrics carry.
 fn signalled_claim(observed: &Observed) -> Option<&Object> {
     let incident = &observed.incident;
-    if observed.signal.kind == "PersistentVolumeClaim" {
+    if observed.signal().kind == "PersistentVolumeClaim" {
         return observed.subject();
     }
     let name = incident.signal_labels.get("persistentvolumeclaim")?;

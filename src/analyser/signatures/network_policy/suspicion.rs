@@ -49,7 +49,7 @@ pub(super) fn suspicions<'a>(observed: &'a Observed, client: &'a Object) -> Vec<
     let mut found: Vec<Suspicion<'a>> = Vec::new();
     let mut places: Vec<(Failure, &[Address])> = Vec::new();
     for failed in &failures {
-        let place = (failed.failure, failed.addresses.as_slice());
+        let place = (failed.failure, failed.addresses);
         if places.contains(&place) || places.len() >= PLACES_MAX {
             continue;
         }
