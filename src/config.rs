@@ -241,7 +241,8 @@ pub struct ClusterConfig {
     pub request_timeout_seconds: u64,
     /// Requests to the API server that run at the same time; further ones wait. Default 128, 1 to 1024.
     pub max_in_flight_requests: usize,
-    /// How long a list that was read is given to others who ask the same, milliseconds: a storm of incidents asks once.
+    /// How long what was read (lists, objects, events) is given to others who ask the same, milliseconds: a storm of incidents
+    /// asks once.
     /// Default 2000, 0 (never) to 30000.
     pub share_lists_ms: u64,
 }

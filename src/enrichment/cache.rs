@@ -33,7 +33,10 @@ impl EnrichmentCache {
         target: &ResourceRef,
     ) -> Result<Arc<Enrichment>, EnrichmentError> {
         let cell = self.cell(target);
-        cell.get_or_try_init(|| async { enricher.enrich(cluster, target).await.map(Arc::new) }).await.cloned()
+        let found = cell.get_or_try_init(|| async { enricher.enrich(cluster, target).await.map(Arc::new) }).await?;
+        // The same object with its version named: a model leaves it out, a verified target has it.
+        let _ = self.cell(&found.target).set(Arc::clone(found));
+        Ok(Arc::clone(found))
     }
 
     fn cell(&self, target: &ResourceRef) -> Cell {

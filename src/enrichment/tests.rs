@@ -265,8 +265,10 @@ async fn one_investigation_reads_a_target_once() {
     let third = cache.enrich(&enricher, &cluster, &target).await.unwrap();
     assert!(Arc::ptr_eq(&first.unwrap(), &second.unwrap()));
     assert_eq!((third.root_owner.to_string().as_str(), cluster.reads()), ("Deployment shop/cart", reads));
-    cache.enrich(&enricher, &cluster, &target.with_api_version("apps/v1")).await.unwrap();
-    assert!(cluster.reads() > reads, "another API version is another question");
+    cache.enrich(&enricher, &cluster, &target.clone().with_api_version("apps/v1")).await.unwrap();
+    assert_eq!(cluster.reads(), reads, "its own version named is the same question");
+    cache.enrich(&enricher, &cluster, &target.with_api_version("apps/v1beta1")).await.unwrap();
+    assert!(cluster.reads() > reads, "another version is another question");
 }
 
 #[tokio::test]

@@ -28,7 +28,12 @@ impl Cluster for Counted {
     }
 
     async fn get(&self, reference: &ResourceRef) -> Result<Arc<Object>, ClusterError> {
-        Err(ClusterError::NotFound(reference.to_string()))
+        self.lists.fetch_add(1, Ordering::SeqCst);
+        if reference.kind != "Pod" {
+            return Err(ClusterError::NotFound(reference.to_string()));
+        }
+        let object = serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": reference.name}});
+        Ok(Arc::new(Object::new(object).unwrap()))
     }
 
     async fn events(&self, _: &ResourceRef) -> Result<Vec<Arc<Object>>, ClusterError> {
@@ -109,15 +114,26 @@ async fn failures_are_not_kept_and_nobody_waits_for_who_gave_up() {
 
 #[tokio::test]
 async fn what_is_too_old_is_let_go_and_the_number_of_lists_is_bounded() {
-    let cluster =
-        SharedCluster { inner: Arc::new(Counted::default()), window: Duration::from_secs(10), lists: Mutex::default() };
+    let lists: Answers<ListQuery, ObjectList> = Answers::within(Duration::from_secs(10));
     let now = Instant::now();
     let query = |number: usize| ListQuery::kind(format!("Kind{number}"));
-    assert!((0..LISTS_MAX).all(|number| cluster.place(&query(number), now).is_some()));
-    assert!(cluster.place(&query(LISTS_MAX), now).is_none());
+    assert!((0..ANSWERS_MAX).all(|number| lists.place(&query(number), now).is_some()));
+    assert!(lists.place(&query(ANSWERS_MAX), now).is_none());
     let later = now + Duration::from_secs(11);
-    assert!(cluster.place(&query(LISTS_MAX), later).is_some(), "old ones make room");
-    assert_eq!(cluster.lists.lock().unwrap().len(), 1);
-    cluster.sweep(later + Duration::from_secs(11));
-    assert!(cluster.lists.lock().unwrap().is_empty());
+    assert!(lists.place(&query(ANSWERS_MAX), later).is_some(), "old ones make room");
+    assert_eq!(lists.kept.lock().unwrap().len(), 1);
+    lists.sweep(later + Duration::from_secs(11));
+    assert!(lists.kept.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn objects_are_shared_and_missing_ones_are_asked_for_again() {
+    let (counted, cluster) = shared(0, 60_000);
+    let pod = ResourceRef::namespaced("Pod", "shop", "web-0");
+    let (first, second) = (cluster.get(&pod).await.unwrap(), cluster.get(&pod).await.unwrap());
+    assert!(Arc::ptr_eq(&first, &second));
+    assert_eq!(counted.lists.load(Ordering::SeqCst), 1);
+    let gone = ResourceRef::namespaced("Deployment", "shop", "web");
+    assert!(cluster.get(&gone).await.is_err() && cluster.get(&gone).await.is_err());
+    assert_eq!(counted.lists.load(Ordering::SeqCst), 3);
 }
