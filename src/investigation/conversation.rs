@@ -127,6 +127,8 @@ pub(super) struct Conversation<'a> {
     limits: Limits,
     tools: ToolSet,
     submit: Vec<ToolDefinition>,
+    /// What the model may call while it may still look, made once: the beginning of every request is the same.
+    offered: Arc<[ToolDefinition]>,
     /// What text answers are held to, where that is configured.
     schema: Option<AnswerSchema>,
     /// The next answer is asked for in JSON mode.
@@ -173,6 +175,10 @@ impl<'a> Conversation<'a> {
     ) -> Self {
         let [system, user] = prompts;
         let holds_text = setting.rca.structured_output() == StructuredOutput::JsonSchema;
+        let mut offered = tools.definitions();
+        if !setting.answers_in_text() {
+            offered.extend(submit.iter().cloned());
+        }
         Self {
             setting,
             phase,
@@ -180,6 +186,7 @@ impl<'a> Conversation<'a> {
             tools,
             schema: holds_text.then(|| submit::answer_schema(&submit)),
             submit,
+            offered: offered.into(),
             in_json: false,
             messages: vec![Message::System(system), Message::User(user)],
             results: Vec::new(),
@@ -242,7 +249,7 @@ impl<'a> Conversation<'a> {
         let mut percent = fitting::FILL_MAX_PERCENT;
         let mut was_too_long = false;
         let in_json = std::mem::take(&mut self.in_json);
-        let (tools, choice) = if in_json { (Vec::new(), ToolChoice::Auto) } else { self.offer(is_last) };
+        let (tools, choice) = if in_json { (Arc::default(), ToolChoice::Auto) } else { self.offer(is_last) };
         let overhead = fitting::size_of_tools(&tools) + self.schema.as_ref().map_or(0, fitting::size_of_schema);
         loop {
             let chars_max = self.room(percent, overhead)?;
@@ -338,21 +345,18 @@ impl<'a> Conversation<'a> {
 
     /// The tools of this turn: everything, or only the ways to submit. A model that answers in text is offered no way to
     /// submit, so nothing at all on the last turn.
-    fn offer(&self, is_last: bool) -> (Vec<ToolDefinition>, ToolChoice) {
-        if self.setting.answers_in_text() {
-            let tools = if is_last { Vec::new() } else { self.tools.definitions() };
-            return (tools, ToolChoice::Auto);
-        }
+    fn offer(&self, is_last: bool) -> (Arc<[ToolDefinition]>, ToolChoice) {
         if !is_last {
-            let mut tools = self.tools.definitions();
-            tools.extend(self.submit.iter().cloned());
-            return (tools, ToolChoice::Auto);
+            return (Arc::clone(&self.offered), ToolChoice::Auto);
+        }
+        if self.setting.answers_in_text() {
+            return (Arc::default(), ToolChoice::Auto);
         }
         let choice = match self.submit.as_slice() {
             [only] => ToolChoice::Named(only.name.clone()),
             _ => ToolChoice::Required,
         };
-        (self.submit.clone(), choice)
+        (self.submit.as_slice().into(), choice)
     }
 
     fn form(&self, in_json: bool) -> TextForm<'_> {

@@ -1,6 +1,8 @@
 //! The submit tools (investigation §4.2.5): how a model hands over its final answer. Pure and byte-stable: the definitions
 //! are part of the prefix a provider caches.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use crate::llm::{AnswerSchema, ToolDefinition};
@@ -32,18 +34,21 @@ impl SubmitTool {
         Self::ALL.into_iter().find(|tool| tool.as_str() == name)
     }
 
-    /// What the model is offered.
+    /// What the model is offered: made once for all investigations.
     pub fn definition(self) -> ToolDefinition {
+        static RESULT: LazyLock<ToolDefinition> = LazyLock::new(rca_tool);
+        static WITH_WORKFLOW: LazyLock<ToolDefinition> = LazyLock::new(with_workflow_tool);
+        static NO_WORKFLOW: LazyLock<ToolDefinition> = LazyLock::new(no_workflow_tool);
         match self {
-            Self::Result => rca_tool(),
-            Self::WithWorkflow => with_workflow_tool(),
-            Self::NoWorkflow => no_workflow_tool(),
+            Self::Result => RESULT.clone(),
+            Self::WithWorkflow => WITH_WORKFLOW.clone(),
+            Self::NoWorkflow => NO_WORKFLOW.clone(),
         }
     }
 }
 
 /// `submit_result`.
-pub fn rca_tool() -> ToolDefinition {
+fn rca_tool() -> ToolDefinition {
     let text = || json!({"type": "string"});
     let root_cause = object(
         json!({
@@ -114,7 +119,7 @@ pub fn rca_tool() -> ToolDefinition {
 }
 
 /// `submit_result_with_workflow`.
-pub fn with_workflow_tool() -> ToolDefinition {
+fn with_workflow_tool() -> ToolDefinition {
     let id = || json!({"type": "string", "description": "Id from the catalogue"});
     let workflow = object(
         json!({
@@ -151,7 +156,7 @@ pub fn with_workflow_tool() -> ToolDefinition {
 }
 
 /// `submit_result_no_workflow`.
-pub fn no_workflow_tool() -> ToolDefinition {
+fn no_workflow_tool() -> ToolDefinition {
     let considered = object(
         json!({"workflow_id": {"type": "string"}, "reason_rejected": {"type": "string"}}),
         &["workflow_id", "reason_rejected"],
@@ -275,7 +280,7 @@ fn nullable(rule: Value) -> Value {
 }
 
 fn tool(name: SubmitTool, description: &str, parameters: Value) -> ToolDefinition {
-    ToolDefinition { name: name.as_str().to_owned(), description: description.to_owned(), parameters }
+    ToolDefinition::new(name.as_str(), description, parameters)
 }
 
 fn object(properties: Value, required: &[&str]) -> Value {

@@ -1,5 +1,7 @@
 //! Dialect-neutral chat types.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -53,8 +55,14 @@ pub enum ToolChoice {
 pub struct ToolDefinition {
     pub name: String,
     pub description: String,
-    /// JSON Schema of the arguments, an object schema.
-    pub parameters: Value,
+    /// JSON Schema of the arguments, an object schema. Shared by all who are offered the tool.
+    pub parameters: Arc<Value>,
+}
+
+impl ToolDefinition {
+    pub fn new(name: impl Into<String>, description: impl Into<String>, parameters: Value) -> Self {
+        Self { name: name.into(), description: description.into(), parameters: Arc::new(parameters) }
+    }
 }
 
 /// One entry of a conversation.

@@ -117,7 +117,7 @@ mod tests {
     use crate::llm::TextForm;
 
     fn tool(name: &str, parameters: Value) -> ToolDefinition {
-        ToolDefinition { name: name.to_owned(), description: String::new(), parameters }
+        ToolDefinition::new(name, "", parameters)
     }
 
     fn tools() -> Vec<ToolDefinition> {

@@ -189,11 +189,8 @@ impl Kind {
                 ("get_silences", "Silences of Alertmanager: who muted what until when.", json!({"filter": filter}))
             }
         };
-        ToolDefinition {
-            name: name.to_owned(),
-            description: told.to_owned(),
-            parameters: json!({"type": "object", "properties": properties, "additionalProperties": false}),
-        }
+        let parameters = json!({"type": "object", "properties": properties, "additionalProperties": false});
+        ToolDefinition::new(name, told, parameters)
     }
 }
 

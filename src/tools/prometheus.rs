@@ -183,15 +183,12 @@ impl Kind {
                 &["query"],
             ),
         };
-        ToolDefinition {
-            name: name.to_owned(),
-            description: told.to_owned(),
-            parameters: json!({
-                "type": "object",
-                "properties": properties,
-                "required": required,
-                "additionalProperties": false,
-            }),
-        }
+        let parameters = json!({
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        });
+        ToolDefinition::new(name, told, parameters)
     }
 }

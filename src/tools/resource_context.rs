@@ -1,7 +1,7 @@
 //! `get_namespaced_resource_context` and `get_cluster_resource_context`: who owns an object, what manages it, and what was
 //! done to it before (investigation §4.2.4). Informational: the service's own enrichment decides about targets.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -35,14 +35,21 @@ impl ContextReader {
 
 /// Both tools, namespaced first.
 pub fn tools(reader: &ContextReader) -> Vec<Arc<dyn Tool>> {
+    static DEFINITIONS: LazyLock<[(Scope, ToolDefinition); 2]> = LazyLock::new(definitions);
+    let tool = |(scope, definition): &(Scope, ToolDefinition)| -> Arc<dyn Tool> {
+        Arc::new(ContextTool { reader: reader.clone(), scope: *scope, definition: definition.clone() })
+    };
+    DEFINITIONS.iter().map(tool).collect()
+}
+
+fn definitions() -> [(Scope, ToolDefinition); 2] {
     let text = |description: &str| json!({"type": "string", "description": description});
-    let tool = |scope, name: &str, description: &str, required: Value, properties: Value| -> Arc<dyn Tool> {
+    let tool = |scope, name: &str, description: &str, required: Value, properties: Value| {
         let parameters = json!({"type": "object", "required": required, "properties": properties});
-        let definition = ToolDefinition { name: name.to_owned(), description: description.to_owned(), parameters };
-        Arc::new(ContextTool { reader: reader.clone(), scope, definition })
+        (scope, ToolDefinition::new(name, description, parameters))
     };
     let version = text("e.g. apps/v1; needed when a kind exists in several groups");
-    vec![
+    [
         tool(
             Scope::Namespaced,
             "get_namespaced_resource_context",

@@ -10,7 +10,7 @@ mod paging;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -197,6 +197,14 @@ impl Known {
 
 /// The three tools over one view, in the order they are meant to be used.
 pub fn tools(view: &Arc<CatalogueView>) -> Vec<Arc<dyn Tool>> {
+    static DEFINITIONS: LazyLock<[(Question, ToolDefinition); 3]> = LazyLock::new(definitions);
+    let tool = |(question, definition): &(Question, ToolDefinition)| -> Arc<dyn Tool> {
+        Arc::new(DiscoveryTool { view: Arc::clone(view), question: *question, definition: definition.clone() })
+    };
+    DEFINITIONS.iter().map(tool).collect()
+}
+
+fn definitions() -> [(Question, ToolDefinition); 3] {
     let paging = |mut properties: Value| {
         if let Some(members) = properties.as_object_mut() {
             members
@@ -207,11 +215,10 @@ pub fn tools(view: &Arc<CatalogueView>) -> Vec<Arc<dyn Tool>> {
         }
         properties
     };
-    let tool = |question, name: &str, description: &str, parameters: Value| -> Arc<dyn Tool> {
-        let definition = ToolDefinition { name: name.to_owned(), description: description.to_owned(), parameters };
-        Arc::new(DiscoveryTool { view: Arc::clone(view), question, definition })
+    let tool = |question, name: &str, description: &str, parameters: Value| {
+        (question, ToolDefinition::new(name, description, parameters))
     };
-    vec![
+    [
         tool(
             Question::Actions,
             LIST_ACTIONS,

@@ -1,6 +1,8 @@
 //! Keeping a conversation inside the model's window (investigation §2.6): sizes are estimated from what the provider
 //! reports, results asked for again give way first, then the largest are shortened fairly. The task is never dropped. Pure.
 
+use serde_json::Value;
+
 use super::text_of;
 use crate::llm::{AnswerSchema, Message, ToolDefinition};
 use crate::redaction::injection::Fence;
@@ -70,7 +72,7 @@ fn size(message: &Message) -> usize {
         Message::Assistant(said) => {
             let calls = said.tool_calls.iter();
             let calls: usize = calls.map(|call| call.id.len() + call.arguments.len() + call.name.len() + AROUND).sum();
-            calls + said.opaque.as_ref().map_or(0, |opaque| opaque.to_string().len())
+            calls + said.opaque.as_ref().map_or(0, |opaque| written_len(opaque))
         }
         Message::ToolResult { call_id, .. } => call_id.len(),
         Message::System(_) | Message::User(_) => 0,
@@ -85,12 +87,33 @@ pub(super) fn size_of_messages(messages: &[Message]) -> usize {
 
 /// Characters of the offered tools.
 pub(super) fn size_of_tools(tools: &[ToolDefinition]) -> usize {
-    let size = |tool: &ToolDefinition| tool.name.len() + tool.description.len() + tool.parameters.to_string().len();
+    let size = |tool: &ToolDefinition| tool.name.len() + tool.description.len() + written_len(&tool.parameters);
     tools.iter().map(|tool| size(tool) + AROUND).sum()
 }
 
 pub(super) fn size_of_schema(answer: &AnswerSchema) -> usize {
-    answer.schema.to_string().len() + AROUND
+    written_len(&answer.schema) + AROUND
+}
+
+/// Bytes of a value as JSON.
+fn written_len(value: &Value) -> usize {
+    let mut count = Count(0);
+    // Counting cannot fail.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
+}
+
+struct Count(usize);
+
+impl std::io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Least share of the room at which a shortened result is still worth reading, in characters.

@@ -1,6 +1,6 @@
 //! `read_tool_result`: the rest of a result that was too long for the conversation.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -27,19 +27,20 @@ pub(in super::super) struct ReadToolResult {
 
 impl ReadToolResult {
     pub(in super::super) fn new(ledger: Arc<Ledger>) -> Self {
-        let definition = ToolDefinition {
-            name: "read_tool_result".to_owned(),
-            description: "Read or search a tool result of this conversation that was shown shortened. Free of charge."
-                .to_owned(),
-            parameters: json!({"type": "object", "required": ["result_id"], "properties": {
-                "result_id": {"type": "string", "description": "e.g. r7"},
-                "search": {"type": "string", "description": "only lines matching this regular expression, any case"},
-                "from_line": {"type": "integer", "minimum": 1},
-                "lines": {"type": "integer", "minimum": 1, "maximum": LINES_MAX},
-            }}),
-        };
-        Self { ledger, definition }
+        static DEFINITION: LazyLock<ToolDefinition> = LazyLock::new(definition);
+        Self { ledger, definition: DEFINITION.clone() }
     }
+}
+
+fn definition() -> ToolDefinition {
+    let parameters = json!({"type": "object", "required": ["result_id"], "properties": {
+        "result_id": {"type": "string", "description": "e.g. r7"},
+        "search": {"type": "string", "description": "only lines matching this regular expression, any case"},
+        "from_line": {"type": "integer", "minimum": 1},
+        "lines": {"type": "integer", "minimum": 1, "maximum": LINES_MAX},
+    }});
+    let told = "Read or search a tool result of this conversation that was shown shortened. Free of charge.";
+    ToolDefinition::new("read_tool_result", told, parameters)
 }
 
 #[async_trait]

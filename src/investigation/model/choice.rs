@@ -15,7 +15,7 @@ use crate::investigation::conversation::{Conversation, Said, Stop};
 use crate::investigation::ledger::ReadToolResult;
 use crate::investigation::prompts::{self, HandOver};
 use crate::investigation::recovery;
-use crate::investigation::submit::{self, SubmitTool};
+use crate::investigation::submit::SubmitTool;
 use crate::investigation::validation::{self, Invalid, Rule, Rules, Submission, Verdict};
 use crate::telemetry::metrics::{Phase, PhaseOutcome};
 use crate::telemetry::spans;
@@ -54,7 +54,7 @@ impl Model<'_> {
             [prompts::selection_system(self.setting.answering()), self.hand_over(course, shortlist.as_deref())];
         let paging: Arc<dyn Tool> = Arc::new(ReadToolResult::new(Arc::clone(self.setting.ledger)));
         let tools = ToolSet::new(workflows::tools(&view)).with([paging]);
-        let submit = vec![submit::with_workflow_tool(), submit::no_workflow_tool()];
+        let submit = vec![SubmitTool::WithWorkflow.definition(), SubmitTool::NoWorkflow.definition()];
         let limits = self.limits(self.parts.config.selection.into());
         let mut conversation =
             Conversation::new(self.setting, Phase::WorkflowSelection, limits, tools, submit, prompts);

@@ -9,7 +9,8 @@ use crate::investigation::answer::{self, RcaAnswer};
 use crate::investigation::conversation::{Conversation, Said, Stop};
 use crate::investigation::journal::Cause;
 use crate::investigation::ledger::ReadToolResult;
-use crate::investigation::{prompts, submit};
+use crate::investigation::prompts;
+use crate::investigation::submit::SubmitTool;
 use crate::telemetry::metrics::{Phase, PhaseOutcome};
 use crate::tools::{Tool, arguments, resource_context};
 
@@ -28,7 +29,7 @@ impl Model<'_> {
         ];
         let paging: Arc<dyn Tool> = Arc::new(ReadToolResult::new(Arc::clone(self.setting.ledger)));
         let tools = self.parts.tools.clone().with(resource_context::tools(&self.tool_context)).with([paging]);
-        let submit = vec![submit::rca_tool()];
+        let submit = vec![SubmitTool::Result.definition()];
         let mut conversation =
             Conversation::new(self.setting, Phase::Rca, self.limits(config.rca), tools, submit, prompts);
         let first = conversation.answer(read).await;

@@ -66,15 +66,12 @@ impl Profile {
     pub async fn try_tool_call(&self) -> Result<Obedience, LlmError> {
         let messages =
             [Message::User(format!("This is a test of tool calling. Call the tool {TOOL} with ready = true."))];
-        let tools = [ToolDefinition {
-            name: TOOL.to_owned(),
-            description: "Says that tools can be called.".to_owned(),
-            parameters: json!({
-                "type": "object",
-                "properties": {"ready": {"type": "boolean", "description": "Always true."}},
-                "required": ["ready"],
-            }),
-        }];
+        let parameters = json!({
+            "type": "object",
+            "properties": {"ready": {"type": "boolean", "description": "Always true."}},
+            "required": ["ready"],
+        });
+        let tools = [ToolDefinition::new(TOOL, "Says that tools can be called.", parameters)];
         let reasons = self.parameters.lock().is_ok_and(|parameters| parameters.reasoning.is_some());
         let request = ChatRequest {
             messages: &messages,

@@ -5,7 +5,8 @@ use std::error::Error;
 use std::fmt;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde::ser::{Serialize, Serializer};
+use serde_json::Value;
 use tracing::Metadata;
 use tracing::field::{Field, Visit};
 
@@ -18,10 +19,43 @@ const FIELD_BYTES_MAX: usize = 64 * 1024;
 const DEBUG_FIELD_BYTES_MAX: usize = 4 * 1024;
 /// Causes of an error that are written.
 const CHAIN_MAX: usize = 8;
+/// Members of a record, about.
+const MEMBERS: usize = 24;
 /// `event` of records that do not name one: those of libraries.
 const UNNAMED_EVENT: &str = "log";
 
-pub(super) type Values = Map<String, Value>;
+/// Named values in the order they came. There are few: names are found by looking at all.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Values(Vec<(Cow<'static, str>, Value)>);
+
+impl Values {
+    /// A value of the same name is replaced where it stands.
+    fn insert(&mut self, name: impl Into<Cow<'static, str>>, value: Value) {
+        let name = name.into();
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    pub(super) fn extend(&mut self, others: Self) {
+        others.0.into_iter().for_each(|(name, value)| self.insert(name, value));
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+}
+
+impl Serialize for Values {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
 
 /// Collects the fields of one event or span, secrets removed.
 pub(super) struct Fields<'a> {
@@ -31,7 +65,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn new(scrub: &'a Scrub) -> Self {
-        Self { values: Values::new(), scrub }
+        Self { values: Values::default(), scrub }
     }
 
     pub(super) fn into_values(self) -> Values {
@@ -43,7 +77,7 @@ impl<'a> Fields<'a> {
             return;
         }
         // `r#type` is written `type`.
-        self.values.insert(field.name().trim_start_matches("r#").to_owned(), value);
+        self.values.insert(field.name().trim_start_matches("r#"), value);
     }
 
     fn insert_text(&mut self, field: &Field, text: &str) {
@@ -112,7 +146,7 @@ impl Line {
         let level = metadata.level().as_str().to_ascii_lowercase();
         let debug = *metadata.level() > tracing::Level::INFO;
         let logger = metadata.target();
-        let mut values = Values::new();
+        let mut values = Values(Vec::with_capacity(MEMBERS));
         for (name, text) in [
             ("ts", format!("{now:.3}")),
             ("level", level),
@@ -124,23 +158,23 @@ impl Line {
             ("pod", identity.pod.clone()),
             ("namespace", identity.namespace.clone()),
         ] {
-            values.insert(name.to_owned(), Value::String(text));
+            values.0.push((Cow::Borrowed(name), Value::String(text)));
         }
         Self { values, field_bytes_max: if debug { DEBUG_FIELD_BYTES_MAX } else { FIELD_BYTES_MAX } }
     }
 
     /// Where in a trace the record was made.
     pub(super) fn place(&mut self, place: SpanContext) {
-        self.values.insert("trace_id".to_owned(), Value::String(place.trace_id.to_string()));
-        self.values.insert("span_id".to_owned(), Value::String(place.span_id.to_string()));
+        self.values.insert("trace_id", Value::String(place.trace_id.to_string()));
+        self.values.insert("span_id", Value::String(place.span_id.to_string()));
     }
 
     /// Adds fields; later ones replace earlier ones of the same name, except the fixed members.
     pub(super) fn add(&mut self, fields: Values) {
-        for (name, value) in fields {
-            let name = match name.as_str() {
-                "message" => "msg".to_owned(),
-                "ts" | "level" | "logger" | "service" | "version" | "pod" | "namespace" => format!("{name}_"),
+        for (name, value) in fields.0 {
+            let name = match name.as_ref() {
+                "message" => Cow::Borrowed("msg"),
+                "ts" | "level" | "logger" | "service" | "version" | "pod" | "namespace" => format!("{name}_").into(),
                 _ => name,
             };
             let value = match value {
@@ -149,7 +183,7 @@ impl Line {
             };
             // Platform-wide queries look for the correlation id.
             if name == "remediation_id" {
-                self.values.insert("correlation_id".to_owned(), value.clone());
+                self.values.insert("correlation_id", value.clone());
             }
             self.values.insert(name, value);
         }
@@ -172,9 +206,11 @@ impl Line {
         let mut text = format!("{} {level:>5} {}: {}", get("ts"), get("logger"), one_line(get("msg")));
         const IN_FRONT: &[&str] = &["ts", "level", "msg", "logger", "service", "version", "pod", "namespace"];
         let unnamed = |name: &str, value: &Value| name == "event" && value == UNNAMED_EVENT;
-        for (name, value) in self.values.iter().filter(|(name, value)| {
-            !IN_FRONT.contains(&name.as_str()) && *name != "correlation_id" && !unnamed(name, value)
-        }) {
+        for (name, value) in self
+            .values
+            .iter()
+            .filter(|(name, value)| !IN_FRONT.contains(name) && *name != "correlation_id" && !unnamed(name, value))
+        {
             text.push_str(&format!(" {name}={}", plain(value)));
         }
         text

@@ -18,7 +18,7 @@ pub(in crate::tools) fn definition(
         "required": required,
         "additionalProperties": false
     });
-    ToolDefinition { name: name.to_owned(), description: description.to_owned(), parameters }
+    ToolDefinition::new(name, description, parameters)
 }
 
 /// Text parameters; the description may be empty.

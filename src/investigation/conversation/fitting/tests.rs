@@ -102,7 +102,8 @@ fn everything_that_is_sent_counts() {
         "reasoning is sent back"
     );
     assert!(size(&calls(&["i".repeat(3_000)])) > 3_000, "so are ids");
-    let tool = ToolDefinition { name: "x".into(), description: "d".repeat(500), parameters: json!({"type": "object"}) };
+    let tool =
+        ToolDefinition { name: "x".into(), description: "d".repeat(500), parameters: json!({"type": "object"}).into() };
     assert!(size_of_tools(&[tool]) > 500, "and the tools");
 }
 

@@ -23,8 +23,11 @@ fn a_conversation_with_parallel_results_encodes_in_order() {
         Message::result("a", "1"),
         Message::result("b", "2"),
     ];
-    let tools =
-        [ToolDefinition { name: "x".into(), description: "reads".into(), parameters: json!({"type": "object"}) }];
+    let tools = [ToolDefinition {
+        name: "x".into(),
+        description: "reads".into(),
+        parameters: json!({"type": "object"}).into(),
+    }];
     let request = ChatRequest {
         messages: &messages,
         tools: &tools,

@@ -25,7 +25,7 @@ fn tools() -> Vec<ToolDefinition> {
     let tool = |name: &str| ToolDefinition {
         name: name.into(),
         description: format!("runs {name}"),
-        parameters: json!({"type": "object", "properties": {"kind": {"type": "string"}}, "required": ["kind"]}),
+        parameters: json!({"type": "object", "properties": {"kind": {"type": "string"}}, "required": ["kind"]}).into(),
     };
     vec![tool("kubectl_describe"), tool("submit_result")]
 }
