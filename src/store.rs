@@ -13,6 +13,7 @@ mod rows;
 mod salvage;
 mod spending;
 mod sqlite;
+mod unit;
 mod writer;
 
 use std::fmt;

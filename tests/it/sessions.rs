@@ -414,8 +414,8 @@ async fn failures_are_told_in_one_line() {
 
 #[tokio::test]
 async fn the_deadline_counts_from_acceptance() {
-    let config = SessionsConfig { overrun_max: Duration::from_millis(30), ..at_once(1, 5) };
-    let service = Fixture::start(config, Duration::from_millis(80), work(|_, _| pending())).await;
+    let config = SessionsConfig { overrun_max: Duration::from_millis(300), ..at_once(1, 5) };
+    let service = Fixture::start(config, Duration::from_millis(300), work(|_, _| pending())).await;
     let running = service.submit("running").await;
     let waiting = service.submit("waiting").await;
     service.reaches(&running, SessionState::Failed).await;

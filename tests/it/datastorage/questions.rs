@@ -253,7 +253,7 @@ async fn there_are_never_more_connections_than_allowed_and_the_wait_is_bounded()
     let bench = Bench::with(|config| {
         config.times = QUICK;
         config.max_connections = 2;
-        config.timeout = 2;
+        config.timeout = 4;
     })
     .await;
     bench.stub.keep(Catalogue::default());
