@@ -254,6 +254,7 @@ impl App {
         let metrics = Metrics::build()?;
         metrics.watch_this_runtime();
         let readiness = Readiness::new(&dependencies(&config), metrics.clone());
+        readiness.demand(config.readiness);
         let stop_serving = CancellationToken::new();
         // Before anything else is wired: whoever asks is told that the service starts.
         let door = Door::closed(readiness.clone(), metrics.clone());

@@ -40,7 +40,7 @@ pub use node::Source;
 pub use problem::{ConfigError, Problem, ProblemKind};
 pub use reload::ReloadConfig;
 
-use crate::api::{CompatConfig, HttpConfig, ServerConfig};
+use crate::api::{CompatConfig, HttpConfig, ReadinessConfig, ServerConfig};
 use crate::audit::{AuditConfig, AuditSink};
 use crate::auth::{AuthConfig, AuthMode};
 use crate::datastorage::DataStorageConfig;
@@ -68,6 +68,7 @@ pub struct Config {
     pub server: ServerConfig,
     pub http: HttpConfig,
     pub compat: CompatConfig,
+    pub readiness: ReadinessConfig,
     pub shutdown: ShutdownConfig,
     pub session: SessionsConfig,
     pub store: StoreConfig,

@@ -180,6 +180,7 @@ impl Reloader {
         // Nothing fails from here on.
         self.current.swap(snapshot);
         self.sessions.set_limits(&candidate.config.session);
+        self.readiness.demand(candidate.config.readiness);
         if let Some(logging) = &self.logging
             && let Err(error) = logging.set_level(candidate.config.logging.level)
         {

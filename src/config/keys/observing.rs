@@ -1,6 +1,6 @@
-//! Addresses beside the service's own, the limit for each client, and traces.
+//! Addresses beside the service's own, the limit for each client, traces, and what readiness depends on.
 
-use super::Kind::{File, Positive, Switch, Text, Texts, Whole};
+use super::Kind::{File, Positive, Switch, Text, Texts, Whole, Word};
 use super::{Key, key};
 
 /// Longest memory of a client, seconds.
@@ -43,4 +43,12 @@ pub(super) const KEYS: &[Key] = &[
     key("telemetry.tls.ca_file", File, "", "Trust only these certificates."),
     key("telemetry.tls.cert_file", File, "", "Own certificate; needs `key_file`."),
     key("telemetry.tls.key_file", File, "", "Key of the own certificate."),
+    key(
+        "readiness.data_storage|llm|kubernetes",
+        Word(&["start", "required", "informational", "off"]),
+        "start",
+        "What it means that this does not answer: `/ready` is 503 until it first does and 200 with `degraded` later \
+         (`start`), 503 whenever it does not (`required`), always 200 with `degraded` (`informational`), nothing (`off`).",
+    )
+    .now(),
 ];

@@ -25,7 +25,6 @@ const BUILT_IN: &str = "these tools are built in";
 const NO_TLS: &str = "this version speaks plain HTTP: put TLS in front of it and remove the key";
 const NO_SUMMARIES: &str =
     "this version does not summarise tool output: remove the key, the output is shortened by rules";
-const READINESS: &str = "this version has fixed rules of readiness: remove the key";
 const POLLED: &str = "files are polled by content every `reload.poll_seconds`";
 
 const TABLE: &[(&str, Unbuilt)] = &[
@@ -65,8 +64,6 @@ const TABLE: &[(&str, Unbuilt)] = &[
     ),
     ("metrics.legacy_names.[]", refused(&[], "this version exports the current names only: remove the key")),
     ("metrics.per_tool", refused(&["true"], "this version always labels tools: remove the key")),
-    ("readiness.data_storage|kubernetes", refused(&["required"], READINESS)),
-    ("readiness.llm", refused(&["informational"], READINESS)),
 ];
 
 /// Whether this is such a key.
