@@ -71,16 +71,19 @@ impl Default for InvestigationConfig {
 }
 
 /// Section `prompt` (operations §1.3.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PromptConfig {
     /// How often an action may have been repeated for one signal before the history warns of it, 1..=20. Default 2.
     pub repeated_remediation_escalation_threshold: usize,
+    /// Below this confidence a person looks at an answer that would be acted upon or closed, above 0, at most 1. Default
+    /// 0.7, which is what consumers hold chosen workflows to themselves; see [`Bands`](super::decision::Bands).
+    pub confidence_threshold_human_review: f64,
 }
 
 impl Default for PromptConfig {
     fn default() -> Self {
-        Self { repeated_remediation_escalation_threshold: 2 }
+        Self { repeated_remediation_escalation_threshold: 2, confidence_threshold_human_review: 0.7 }
     }
 }
 
@@ -88,12 +91,19 @@ impl PromptConfig {
     /// # Errors
     /// A value outside its range, in one sentence naming the key.
     pub fn check(&self) -> Result<(), String> {
-        match self.repeated_remediation_escalation_threshold {
-            1..=20 => Ok(()),
-            value => {
-                Err(format!("prompt.repeated_remediation_escalation_threshold is {value}, it must be between 1 and 20"))
-            }
+        let (repetitions, confidence) =
+            (self.repeated_remediation_escalation_threshold, self.confidence_threshold_human_review);
+        if !(1..=20).contains(&repetitions) {
+            return Err(format!(
+                "prompt.repeated_remediation_escalation_threshold is {repetitions}, it must be between 1 and 20"
+            ));
         }
+        if !(confidence > 0.0 && confidence <= 1.0) {
+            return Err(format!(
+                "prompt.confidence_threshold_human_review is {confidence}, it must be above 0 and at most 1"
+            ));
+        }
+        Ok(())
     }
 }
 

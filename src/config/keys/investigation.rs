@@ -81,6 +81,14 @@ pub(super) const KEYS: &[Key] = &[
         "How often an action may have been repeated for one signal before the history warns of it.",
     )
     .next(),
+    key(
+        "prompt.confidence_threshold_human_review",
+        Positive(1.0),
+        "0.7",
+        "Below this confidence a person looks: \"resolved\" counts as inconclusive and, where it is above 0.7, a chosen \
+         workflow is flagged `low_confidence`. Consumers stop choices below 0.7 themselves.",
+    )
+    .next(),
     key("redact.pii", Switch, "false", "E-mail and IPv4 addresses are taken out of what a model sees.").next(),
     key(
         "injection.mode",
