@@ -24,6 +24,11 @@ pub struct InvestigationConfig {
     pub rca: PhaseConfig,
     /// Budget of the workflow-selection phase. Default 20 turns, 10 calls per tool, 30 in all.
     pub selection: SelectionConfig,
+    /// Turns of a phase in which one and the same call may fail before it is not run any more, 1..=100. Default 3; asked
+    /// for once more, the model must conclude.
+    pub max_repeated_failures: u32,
+    /// Tools whose names begin so count for no budget and no guard; at most 20, whatever the case. Default `todo_`.
+    pub exempt_prefixes: Vec<String>,
     /// Tool calls of one turn running at once, 1..=32. Default 8.
     pub max_parallel_tools: usize,
     /// One tool call, seconds, 1..=600. Default 60.
@@ -57,6 +62,8 @@ impl Default for InvestigationConfig {
             analyser_hypotheses: true,
             rca: PhaseConfig::default(),
             selection: SelectionConfig::default(),
+            max_repeated_failures: 3,
+            exempt_prefixes: vec!["todo_".to_owned()],
             max_parallel_tools: 8,
             tool_call_timeout_seconds: 60,
             max_tool_output_chars: 0,
@@ -165,6 +172,8 @@ impl InvestigationConfig {
             within(&format!("{phase}.max_tool_calls_per_tool"), budget.max_tool_calls_per_tool.into(), 1, 1000)?;
             within(&format!("{phase}.max_total_tool_calls"), budget.max_total_tool_calls.into(), 1, 1000)?;
         }
+        within("max_repeated_failures", self.max_repeated_failures.into(), 1, 100)?;
+        prefixes("exempt_prefixes", &self.exempt_prefixes)?;
         within("max_parallel_tools", self.max_parallel_tools as u64, 1, 32)?;
         within("tool_call_timeout_seconds", self.tool_call_timeout_seconds, 1, 600)?;
         within("max_validation_attempts", self.max_validation_attempts.into(), 1, 10)?;
@@ -196,6 +205,21 @@ fn action_types(key: &str, names: &[String]) -> Result<(), String> {
     };
     match names.iter().find(is_odd) {
         Some(odd) => Err(format!("investigation.{key} names {odd:?}, an action type is letters and digits")),
+        None => Ok(()),
+    }
+}
+
+/// Most prefixes of tool names, and the longest, in bytes.
+const PREFIXES_MAX: usize = 20;
+const PREFIX_BYTES_MAX: usize = 64;
+
+fn prefixes(key: &str, prefixes: &[String]) -> Result<(), String> {
+    if prefixes.len() > PREFIXES_MAX {
+        return Err(format!("investigation.{key} has {} entries, the most is {PREFIXES_MAX}", prefixes.len()));
+    }
+    // An empty one would exempt everything.
+    match prefixes.iter().find(|prefix| prefix.trim().is_empty() || prefix.len() > PREFIX_BYTES_MAX) {
+        Some(odd) => Err(format!("investigation.{key} has {odd:?}, a prefix is 1 to {PREFIX_BYTES_MAX} characters")),
         None => Ok(()),
     }
 }

@@ -9,6 +9,7 @@ mod calls;
 mod condensing;
 mod fitting;
 mod replies;
+mod runaway;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::tools::ToolSet;
 use calls::Made;
 pub use calls::{redacted_output, redacted_value};
 use fitting::Fitting;
+use runaway::Runaway;
 
 /// What a phase may spend (investigation §1.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub(super) struct Limits {
     pub(super) turns_max: u32,
     pub(super) tool_calls_max: u32,
     pub(super) calls_per_tool_max: u32,
+    /// Turns in which one and the same call may fail.
+    pub(super) repeated_failures_max: u32,
     pub(super) format_corrections_max: u32,
     pub(super) parallel_calls_max: usize,
     pub(super) call_timeout: std::time::Duration,
@@ -64,6 +68,8 @@ pub(super) struct Setting<'a> {
     pub(super) ledger: &'a Arc<Ledger>,
     /// What becomes of tool results that look like instructions.
     pub(super) injection: Mode,
+    /// Tools whose names begin so are free and may fail as often as they like.
+    pub(super) exempt_prefixes: &'a [String],
 }
 
 impl Setting<'_> {
@@ -86,6 +92,12 @@ impl Setting<'_> {
 
     fn answers_in_text(&self) -> bool {
         self.rca.structured_output() == StructuredOutput::Text
+    }
+
+    /// Whether calls of this tool count for no budget and no guard.
+    fn is_exempt(&self, tool: &str) -> bool {
+        let tool = tool.trim().to_ascii_lowercase();
+        self.exempt_prefixes.iter().any(|prefix| tool.starts_with(&prefix.to_ascii_lowercase()))
     }
 
     /// Whether a correction of the form is answered in JSON mode, without tools.
@@ -136,6 +148,7 @@ pub(super) struct Conversation<'a> {
     results: Vec<fitting::ResultMark>,
     made: HashMap<String, Made>,
     per_tool: HashMap<String, u32>,
+    runaway: Runaway,
     spent: Spent,
     /// Names the budget that ran out; the next turn is the last.
     concluding: Option<&'static str>,
@@ -185,6 +198,7 @@ impl<'a> Conversation<'a> {
             results: Vec::new(),
             made: HashMap::new(),
             per_tool: HashMap::new(),
+            runaway: Runaway::new(limits.repeated_failures_max),
             spent: Spent::default(),
             concluding: None,
             is_warned: false,

@@ -130,6 +130,7 @@ pub(super) async fn investigate(
         fence: &fence,
         ledger: &ledger,
         injection: parts.injection.mode,
+        exempt_prefixes: &parts.config.exempt_prefixes,
     };
     let context = ContextReader {
         cluster: Arc::clone(&parts.cluster),
@@ -187,6 +188,7 @@ impl Model<'_> {
             turns_max: phase.max_turns,
             tool_calls_max: phase.max_total_tool_calls,
             calls_per_tool_max: phase.max_tool_calls_per_tool,
+            repeated_failures_max: config.max_repeated_failures,
             format_corrections_max: FORMAT_CORRECTIONS_MAX,
             parallel_calls_max: config.max_parallel_tools,
             call_timeout: Duration::from_secs(config.tool_call_timeout_seconds),

@@ -35,6 +35,21 @@ pub(super) const KEYS: &[Key] = &[
     key("investigation.selection.max_turns", Whole(2, 200), "20", "Model calls of the selection phase.").next(),
     key("investigation.selection.max_tool_calls_per_tool", Whole(1, 1_000), "10", "Its calls of one tool.").next(),
     key("investigation.selection.max_total_tool_calls", Whole(1, 1_000), "30", "Its calls of all tools.").next(),
+    key(
+        "investigation.max_repeated_failures",
+        Whole(1, 100),
+        "3",
+        "Turns of a phase in which one and the same tool call may fail; then it is not run any more, and a model that still \
+         asks for it must conclude.",
+    )
+    .next(),
+    key(
+        "investigation.exempt_prefixes",
+        Texts,
+        "[todo_]",
+        "Tools whose names begin so count for no budget of calls and may fail as often as they like.",
+    )
+    .next(),
     key("investigation.max_parallel_tools", Whole(1, 32), "8", "Tool calls of one turn running at once.").next(),
     key("investigation.tool_call_timeout_seconds", Whole(1, 600), "60", "One tool call.").next(),
     key(

@@ -46,14 +46,6 @@ const TABLE: &[(&str, Unbuilt)] = &[
         "investigation.selection.conversation",
         refused(&["seeded"], "this version always begins the selection anew: remove the key"),
     ),
-    (
-        "investigation.max_repeated_failures",
-        refused(&["3"], "this version stops a tool after 3 equal failures: remove the key"),
-    ),
-    (
-        "investigation.exempt_prefixes.[]",
-        refused(&["todo_"], "this version exempts no tool from its budgets: remove the key"),
-    ),
     ("investigation.summarizer_threshold_chars", Ignored("tool output is shortened by rules")),
     ("investigation.summarizer_model", refused(&[""], NO_SUMMARIES)),
     ("investigation.enrichment_max_retries", refused(&["3"], "look-ups have fixed retries: remove the key")),

@@ -119,17 +119,23 @@ impl Conversation<'_> {
                 }
             };
             let is_error = status == ToolStatus::Error;
+            if is_error && !self.setting.is_exempt(&call.name) {
+                self.runaway.failed(call, self.spent.turns);
+            }
             self.push(Message::ToolResult { call_id: call.id.clone(), content, is_error });
         }
         Ok(())
     }
 
-    /// Budget, tool, arguments, repetition: in this order.
+    /// What failed too often, tool, budget, arguments, repetition: in this order.
     fn plan(&mut self, call: &ToolCall) -> Plan {
         let refuse = |text: String| Plan::Answer(ToolStatus::Error, text);
         let name = call.name.trim();
+        if let Some(told) = self.runaway.refusal(call) {
+            return refuse(told);
+        }
         let Some(tool) = self.tools.find(name).map(Arc::clone) else {
-            self.spent.tool_calls += 1;
+            self.spent.tool_calls += u32::from(!self.setting.is_exempt(name));
             let mut known: Vec<&str> = self.tools.names().collect();
             if !self.setting.answers_in_text() {
                 known.extend(self.submit.iter().map(|tool| tool.name.as_str()));
@@ -137,7 +143,7 @@ impl Conversation<'_> {
             return refuse(format!("{:?} is not available in this step; available: {}", shown(name), known.join(", ")));
         };
         let own_name = tool.definition().name.clone();
-        if tool.is_counted() {
+        if tool.is_counted() && !self.setting.is_exempt(&own_name) {
             if self.spent.tool_calls >= self.limits.tool_calls_max {
                 self.setting.journal.tool_denied(tool.toolset(), &own_name);
                 return refuse(
@@ -213,7 +219,7 @@ pub(super) fn shown(name: &str) -> String {
 }
 
 /// The same text for the same arguments, whatever their order.
-fn canonical(arguments: &Map<String, Value>) -> String {
+pub(super) fn canonical(arguments: &Map<String, Value>) -> String {
     let sorted: std::collections::BTreeMap<&String, &Value> = arguments.iter().collect();
     serde_json::to_string(&sorted).unwrap_or_default()
 }

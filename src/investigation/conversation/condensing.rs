@@ -127,6 +127,7 @@ impl Conversation<'_> {
         }
         // What was asked before may be asked again: its answer is no longer in the conversation.
         self.made.clear();
+        self.runaway.forget();
         tracing::info!(
             event = "history_condensed",
             chars_before = before,
