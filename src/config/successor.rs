@@ -214,7 +214,9 @@ fn at_most(node: &Node, most: u64) -> Node {
     }
 }
 
+/// Without the dust of binary fractions.
 fn rounded(origin: &Origin, amount: f64) -> Node {
+    let amount = (amount * 1e6).round() / 1e6;
     let is_whole = amount.fract() == 0.0;
     let text = if is_whole { format!("{amount:.0}") } else { format!("{amount}") };
     let number = serde_json::from_str::<Value>(&text).unwrap_or(Value::Null);

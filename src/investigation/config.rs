@@ -47,6 +47,11 @@ pub struct InvestigationConfig {
     /// Action types that create an object anew: only these may be chosen for a target that was deleted, exact names, at
     /// most 50. Default none: a person looks then (investigation §7.7).
     pub recreate_action_types: Vec<String>,
+    /// Further tries of a look-up of owners, labels or history that failed, 0..=10. Default 3 (investigation §7.7).
+    pub enrichment_max_retries: u32,
+    /// Wait before the first of them, milliseconds, 0..=30000, a fifth more or less; each further one is twice as long, at
+    /// most half a minute. Default 1000.
+    pub enrichment_base_backoff_ms: u64,
     /// From this confidence on "resolved" is believed. Default 0.7.
     pub resolved_confidence_threshold: f64,
     /// Below this confidence a model is told to answer "inconclusive". Default 0.5.
@@ -71,6 +76,8 @@ impl Default for InvestigationConfig {
             max_validation_attempts: 3,
             namespaces: NamespacePolicy::default(),
             recreate_action_types: Vec::new(),
+            enrichment_max_retries: 3,
+            enrichment_base_backoff_ms: 1_000,
             resolved_confidence_threshold: 0.7,
             inconclusive_confidence_threshold: 0.5,
         }
@@ -176,6 +183,8 @@ impl InvestigationConfig {
         prefixes("exempt_prefixes", &self.exempt_prefixes)?;
         within("max_parallel_tools", self.max_parallel_tools as u64, 1, 32)?;
         within("tool_call_timeout_seconds", self.tool_call_timeout_seconds, 1, 600)?;
+        within("enrichment_max_retries", self.enrichment_max_retries.into(), 0, 10)?;
+        within("enrichment_base_backoff_ms", self.enrichment_base_backoff_ms, 0, 30_000)?;
         within("max_validation_attempts", self.max_validation_attempts.into(), 1, 10)?;
         self.namespaces.check("investigation.namespaces")?;
         action_types("recreate_action_types", &self.recreate_action_types)?;

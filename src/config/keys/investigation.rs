@@ -76,6 +76,20 @@ pub(super) const KEYS: &[Key] = &[
     )
     .next(),
     key(
+        "investigation.enrichment_max_retries",
+        Whole(0, 10),
+        "3",
+        "Further tries of a look-up of owners, labels or history that failed; those of history end with `data_storage.timeout`.",
+    )
+    .next(),
+    key(
+        "investigation.enrichment_base_backoff_ms",
+        Whole(0, 30_000),
+        "1000",
+        "Wait before the first of them; each further one is twice as long, at most 30 s.",
+    )
+    .next(),
+    key(
         "investigation.resolved_confidence_threshold",
         Positive(1.0),
         "0.7",

@@ -48,8 +48,6 @@ const TABLE: &[(&str, Unbuilt)] = &[
     ),
     ("investigation.summarizer_threshold_chars", Ignored("tool output is shortened by rules")),
     ("investigation.summarizer_model", refused(&[""], NO_SUMMARIES)),
-    ("investigation.enrichment_max_retries", refused(&["3"], "look-ups have fixed retries: remove the key")),
-    ("investigation.enrichment_base_backoff_ms", refused(&["1000"], "look-ups have fixed pauses: remove the key")),
     ("metrics.legacy_names.[]", refused(&[], "this version exports the current names only: remove the key")),
     ("metrics.per_tool", refused(&["true"], "this version always labels tools: remove the key")),
 ];

@@ -44,12 +44,12 @@ use Reading::{AtMost, Duration, Ignored, IgnoredWhile, Inverse, Must, Off, Renam
 
 /// Most turns of the selection phase that the successor's one number stands for.
 const SELECTION_TURNS_MAX: u64 = 20;
+const MILLISECONDS: f64 = 0.001;
 const SECONDS: f64 = 1.0;
 const MINUTES: f64 = 60.0;
 
 const NO_TLS: &str = "this version speaks plain HTTP: put TLS in front of it";
 const NO_SUMMARIES: &str = "tool output is shortened by rules";
-const FIXED_RETRIES: &str = "look-ups have fixed retries";
 const NO_ALIGNMENT: &str = "this version has no alignment check";
 const NO_FLEET: &str = "this version has no fleet";
 const NOT_INTERACTIVE: &str = "this version has no interactive mode";
@@ -161,8 +161,8 @@ pub(super) const MAIN: &[Row] = &[
     row("ai.investigation.inconclusiveConfidenceThreshold", Same, &["investigation.inconclusive_confidence_threshold"]),
     row("ai.summarizer.threshold", Ignored(NO_SUMMARIES), &[]),
     row("ai.summarizer.maxToolOutputSize", Same, &["investigation.max_tool_output_chars"]),
-    row("ai.enrichment.maxRetries", IgnoredWhile(&["3"], FIXED_RETRIES), &[]),
-    row("ai.enrichment.baseBackoff", IgnoredWhile(&["1s"], FIXED_RETRIES), &[]),
+    row("ai.enrichment.maxRetries", Same, &["investigation.enrichment_max_retries"]),
+    row("ai.enrichment.baseBackoff", Duration(MILLISECONDS), &["investigation.enrichment_base_backoff_ms"]),
     row(
         "ai.safety.anomaly.maxToolCallsPerTool",
         Same,

@@ -35,7 +35,8 @@ ai:
     provider: openai
     circuitBreaker: {enabled: true, interval: 10s, failureThreshold: 5}
     customHeaders: [{name: X, secretKeyRef: V}]
-  investigation: {maxTurns: 30, safety: {toolCallTimeout: 1m30s}}
+  investigation: {maxTurns: 30, safety: {toolCallTimeout: 1m30s, anomaly: {maxRepeatedFailures: 5, exemptPrefixes: [plan_]}}}
+  enrichment: {maxRetries: 4, baseBackoff: 43ms}
 integrations:
   dataStorage: {url: 'http://ds'}
   tools: {prometheus: {url: 'http://p', timeout: 20s}, alertmanager: {url: '', timeout: 5s}}
@@ -58,6 +59,10 @@ integrations:
                 "rca": {"max_turns": 30},
                 "selection": {"max_turns": 20},
                 "tool_call_timeout_seconds": 90,
+                "max_repeated_failures": 5,
+                "exempt_prefixes": ["plan_"],
+                "enrichment_max_retries": 4,
+                "enrichment_base_backoff_ms": 43,
             },
             "data_storage": {"url": "http://ds"},
             "toolsets": {
