@@ -52,6 +52,7 @@ use crate::redaction::injection::InjectionConfig;
 use crate::sessions::SessionsConfig;
 use crate::store::StoreConfig;
 use crate::telemetry::logging::LoggingConfig;
+use crate::telemetry::metrics::MetricsConfig;
 use crate::telemetry::trace::TraceConfig;
 use crate::tools::ToolsetsConfig;
 
@@ -69,6 +70,7 @@ pub struct Config {
     pub http: HttpConfig,
     pub compat: CompatConfig,
     pub readiness: ReadinessConfig,
+    pub metrics: MetricsConfig,
     pub shutdown: ShutdownConfig,
     pub session: SessionsConfig,
     pub store: StoreConfig,

@@ -143,6 +143,7 @@ pub(super) fn read_tools(config: &Config, cluster: &Arc<dyn Cluster>) -> Result<
 fn enricher(config: &InvestigationConfig, data_storage: Option<&DataStorage>) -> Enricher {
     let base = Duration::from_millis(config.enrichment_base_backoff_ms);
     let retrying = Retrying::new(config.enrichment_max_retries, base);
-    let history = |client: &DataStorage| Arc::new(RemoteHistory::new(client.clone(), retrying)) as Arc<dyn HistorySource>;
+    let history =
+        |client: &DataStorage| Arc::new(RemoteHistory::new(client.clone(), retrying)) as Arc<dyn HistorySource>;
     Enricher::new(EnrichmentConfig { retrying, ..EnrichmentConfig::default() }, data_storage.map(history))
 }

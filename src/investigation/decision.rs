@@ -288,7 +288,8 @@ mod tests {
     #[test]
     fn a_higher_threshold_of_review_moves_both_bands_and_a_lower_one_none() {
         let decided = |human_review, outcome, confidence, workflow| {
-            let decision = decide(&Facts { bands: Bands::new(0.7, human_review), ..facts(outcome, confidence, workflow) });
+            let decision =
+                decide(&Facts { bands: Bands::new(0.7, human_review), ..facts(outcome, confidence, workflow) });
             (decision.row, decision.review, decision.keep_workflow)
         };
         let low = Some(ReviewReason::LowConfidence);

@@ -238,9 +238,11 @@ async fn what_readiness_depends_on_changes_at_once() {
     };
     let (status, body) = ready().await;
     assert_eq!((status, &body["status"], &body["reason"]), (503, &json!("starting"), &json!("llm_unreachable")));
-    for (word, status, shown, degraded) in
-        [("informational", 200, "down", json!(["llm"])), ("off", 200, "off", json!([])), ("required", 503, "down", json!([]))]
-    {
+    for (word, status, shown, degraded) in [
+        ("informational", 200, "down", json!(["llm"])),
+        ("off", 200, "off", json!([])),
+        ("required", 503, "down", json!([])),
+    ] {
         mounted.main.swap(&[("config.yaml", &main_text(&format!("readiness: {{llm: '{word}'}}\n")))]);
         assert_eq!(service.wait_for("config_reloaded")["changed"], "readiness.llm");
         let (told, body) = ready().await;

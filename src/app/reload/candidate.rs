@@ -72,6 +72,7 @@ fn live_over(active: &Config, other: &Config) -> Config {
     (config.prompt, config.redact, config.injection) = (other.prompt, other.redact, other.injection);
     config.toolsets = other.toolsets.clone();
     config.readiness = other.readiness;
+    config.metrics.per_tool = other.metrics.per_tool;
     config.llm = other.llm.clone();
     if let (Some(llm), Some(active)) = (&mut config.llm, &active.llm) {
         llm.identity_change = active.identity_change;

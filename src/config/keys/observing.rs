@@ -1,6 +1,7 @@
-//! Addresses beside the service's own, the limit for each client, traces, and what readiness depends on.
+//! Addresses beside the service's own, the limit for each client, traces, metrics, and what readiness
+//! depends on.
 
-use super::Kind::{File, Positive, Switch, Text, Texts, Whole, Word};
+use super::Kind::{File, Positive, Switch, Text, Texts, Whole, Word, Words};
 use super::{Key, key};
 
 /// Longest memory of a client, seconds.
@@ -43,6 +44,19 @@ pub(super) const KEYS: &[Key] = &[
     key("telemetry.tls.ca_file", File, "", "Trust only these certificates."),
     key("telemetry.tls.cert_file", File, "", "Own certificate; needs `key_file`."),
     key("telemetry.tls.key_file", File, "", "Key of the own certificate."),
+    key(
+        "metrics.legacy_names",
+        Words(&["holmesgpt_api", "holmesgpt"]),
+        "[]",
+        "January's families are exported as well, under these prefixes.",
+    ),
+    key(
+        "metrics.per_tool",
+        Switch,
+        "true",
+        "Whether metrics tell tools apart; else the labels `tool` and `tool_name` say `all`.",
+    )
+    .now(),
     key(
         "readiness.data_storage|llm|kubernetes",
         Word(&["start", "required", "informational", "off"]),

@@ -48,8 +48,6 @@ const TABLE: &[(&str, Unbuilt)] = &[
     ),
     ("investigation.summarizer_threshold_chars", Ignored("tool output is shortened by rules")),
     ("investigation.summarizer_model", refused(&[""], NO_SUMMARIES)),
-    ("metrics.legacy_names.[]", refused(&[], "this version exports the current names only: remove the key")),
-    ("metrics.per_tool", refused(&["true"], "this version always labels tools: remove the key")),
 ];
 
 /// Whether this is such a key.

@@ -190,6 +190,7 @@ async fn a_history_is_asked_for_as_often_as_it_is_configured() {
     let cart = ResourceRef::namespaced("Deployment", "shop", "cart").with_api_version("apps/v1");
     for (retries, failures, is_told) in [(0, 1, false), (0, 0, true), (1, 1, true), (1, 2, false), (4, 4, true)] {
         let bench = Bench::quick().await;
+        bench.stub.keep(Catalogue::default());
         let history = RemoteHistory::new(bench.client.clone(), Retrying::new(retries, Duration::from_millis(1)));
         bench.stub.oddly((0..failures).map(|_| Odd::status(503)));
         assert_eq!(history.history(&cart, "sha256:1").await.is_ok(), is_told, "{retries} {failures}");
