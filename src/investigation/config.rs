@@ -149,11 +149,29 @@ pub struct SelectionConfig {
     pub max_tool_calls_per_tool: u32,
     /// Calls of all tools, 1..=1000.
     pub max_total_tool_calls: u32,
+    /// `seeded` (default) or `continue` (investigation §1.5.3).
+    pub conversation: SelectionConversation,
+}
+
+/// Where the choice of a workflow begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SelectionConversation {
+    /// Anew, with what was found: the raw conversation neither distracts nor costs.
+    #[default]
+    Seeded,
+    /// Where the search for the cause ended, unless another model chooses.
+    Continue,
 }
 
 impl Default for SelectionConfig {
     fn default() -> Self {
-        Self { max_turns: 20, max_tool_calls_per_tool: 10, max_total_tool_calls: 30 }
+        Self {
+            max_turns: 20,
+            max_tool_calls_per_tool: 10,
+            max_total_tool_calls: 30,
+            conversation: SelectionConversation::Seeded,
+        }
     }
 }
 
@@ -243,7 +261,7 @@ fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
 
 impl From<SelectionConfig> for PhaseConfig {
     fn from(selection: SelectionConfig) -> Self {
-        let SelectionConfig { max_turns, max_tool_calls_per_tool, max_total_tool_calls } = selection;
+        let SelectionConfig { max_turns, max_tool_calls_per_tool, max_total_tool_calls, conversation: _ } = selection;
         Self { max_turns, max_tool_calls_per_tool, max_total_tool_calls }
     }
 }

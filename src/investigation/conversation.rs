@@ -7,6 +7,7 @@
 mod budgets;
 mod calls;
 mod condensing;
+mod continuing;
 mod fitting;
 mod replies;
 mod runaway;
@@ -33,6 +34,7 @@ use crate::telemetry::spans::{self, ChatFacts};
 use crate::tools::ToolSet;
 use calls::Made;
 pub use calls::{redacted_output, redacted_value};
+pub(super) use continuing::Transcript;
 use fitting::Fitting;
 use runaway::Runaway;
 
@@ -144,6 +146,8 @@ pub(super) struct Conversation<'a> {
     /// The next answer is asked for in JSON mode.
     in_json: bool,
     messages: Vec<Message>,
+    /// Index of the message that says what is to be done.
+    task: usize,
     /// Which messages are tool results, and of which call.
     results: Vec<fitting::ResultMark>,
     made: HashMap<String, Made>,
@@ -195,6 +199,7 @@ impl<'a> Conversation<'a> {
             submit,
             in_json: false,
             messages: vec![Message::System(system), Message::User(user)],
+            task: 1,
             results: Vec::new(),
             made: HashMap::new(),
             per_tool: HashMap::new(),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tracing::Instrument as _;
 
 use super::answer::{RcaAnswer, SelectionAnswer};
-use super::conversation::{Limits, Setting, Stop};
+use super::conversation::{Limits, Setting, Stop, Transcript};
 use super::journal::Journal;
 use super::ledger::Ledger;
 use super::outcome::Outcome;
@@ -63,6 +63,8 @@ pub(super) enum NoAnswer {
 #[derive(Debug, Default)]
 struct Course {
     rca: RcaAnswer,
+    /// What was said to find the cause, where the choice of a workflow continues it.
+    transcript: Option<Transcript>,
     /// What is wrong with the target.
     target_problem: Option<String>,
     enrichment: Option<Arc<Enrichment>>,

@@ -36,6 +36,14 @@ pub(super) const KEYS: &[Key] = &[
     key("investigation.selection.max_tool_calls_per_tool", Whole(1, 1_000), "10", "Its calls of one tool.").next(),
     key("investigation.selection.max_total_tool_calls", Whole(1, 1_000), "30", "Its calls of all tools.").next(),
     key(
+        "investigation.selection.conversation",
+        Word(&["seeded", "continue"]),
+        "seeded",
+        "The choice of a workflow begins anew with what was found, or continues the conversation that found it (more tokens, \
+         more context; only where the same model chooses).",
+    )
+    .next(),
+    key(
         "investigation.max_repeated_failures",
         Whole(1, 100),
         "3",

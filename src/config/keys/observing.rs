@@ -3,6 +3,7 @@
 
 use super::Kind::{File, Positive, Switch, Text, Texts, Whole, Word, Words};
 use super::{Key, key};
+use crate::telemetry::metrics::LegacyPrefix;
 
 /// Longest memory of a client, seconds.
 const SECONDS_MAX: u64 = 86_400;
@@ -46,7 +47,7 @@ pub(super) const KEYS: &[Key] = &[
     key("telemetry.tls.key_file", File, "", "Key of the own certificate."),
     key(
         "metrics.legacy_names",
-        Words(&["holmesgpt_api", "holmesgpt"]),
+        Words(LegacyPrefix::WORDS),
         "[]",
         "January's families are exported as well, under these prefixes.",
     ),

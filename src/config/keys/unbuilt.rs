@@ -42,10 +42,6 @@ const TABLE: &[(&str, Unbuilt)] = &[
     ("reload.debounce_ms|fallback_poll_seconds", Ignored(POLLED)),
     ("server.tls.cert_dir", refused(&[""], NO_TLS)),
     ("server.tls_profile", refused(&["Old", "Intermediate", "Modern"], NO_TLS)),
-    (
-        "investigation.selection.conversation",
-        refused(&["seeded"], "this version always begins the selection anew: remove the key"),
-    ),
     ("investigation.summarizer_threshold_chars", Ignored("tool output is shortened by rules")),
     ("investigation.summarizer_model", refused(&[""], NO_SUMMARIES)),
 ];

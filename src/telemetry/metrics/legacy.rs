@@ -43,8 +43,10 @@ pub enum LegacyPrefix {
 
 impl LegacyPrefix {
     pub const ALL: &'static [Self] = &[Self::HolmesgptApi, Self::Holmesgpt];
+    /// As the configuration names them.
+    pub const WORDS: &'static [&'static str] = &[Self::HolmesgptApi.as_str(), Self::Holmesgpt.as_str()];
 
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::HolmesgptApi => "holmesgpt_api",
             Self::Holmesgpt => "holmesgpt",
