@@ -29,7 +29,9 @@ use std::sync::Arc;
 
 use tracing::Instrument as _;
 
-pub use config::{EngineChoice, InvestigationConfig, PhaseConfig, PromptConfig, SelectionConfig, SelectionConversation};
+pub use config::{
+    EngineChoice, InvestigationConfig, PhaseConfig, PromptConfig, SelectionConfig, SelectionConversation,
+};
 pub use conversation::{redacted_output, redacted_value};
 pub use outcome::Outcome;
 pub use outside::{Outside, Reality};

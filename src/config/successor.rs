@@ -140,6 +140,7 @@ impl Translation {
             Reading::Renamed(..) => Ok(node.clone()),
             Reading::Inverse => inverse(&node),
             Reading::AtMost(most) => Ok(at_most(&node, most)),
+            Reading::NotNegative => Ok(not_negative(&node)),
             Reading::Duration(unit) => duration(&said).map(|seconds| rounded(&node.origin, seconds / unit)),
             Reading::Members(members) => {
                 let (renamed, problems) = members_renamed(&node, members, &shown);
@@ -203,6 +204,14 @@ fn inverse(node: &Node) -> Result<Node, String> {
     match &node.content {
         Content::Scalar(Value::Bool(value)) => Ok(Node::scalar(node.origin.clone(), !value)),
         _ => Err("must be true or false".to_owned()),
+    }
+}
+
+/// What is no number is left for the key's own check.
+fn not_negative(node: &Node) -> Node {
+    match node.to_value().as_i64() {
+        Some(number) if number < 0 => Node::scalar(node.origin.clone(), 0),
+        _ => node.clone(),
     }
 }
 

@@ -121,7 +121,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         ":1:",
         "metrics.legacy_names: must be one of holmesgpt_api, holmesgpt (did you mean `holmesgpt_api`?)",
     ),
-    ("investigation: {exempt_prefixes: ['']}", ":1:", "investigation.exempt_prefixes has \"\", a prefix is 1 to 64 characters"),
+    (
+        "investigation: {exempt_prefixes: ['']}",
+        ":1:",
+        "investigation.exempt_prefixes has \"\", a prefix is 1 to 64 characters",
+    ),
     (
         "prompt: {confidence_threshold_human_review: 0}",
         ":1:",

@@ -36,6 +36,10 @@ pub struct InvestigationConfig {
     /// Characters of one tool result shown to the model; 0 (default) = the engine's own rule: 15 % of the context window,
     /// at most 25 000 tokens.
     pub max_tool_output_chars: usize,
+    /// A longer result of a tool, characters, is summed up by `summarizer_model`; 0 = never. Default 8000.
+    pub summarizer_threshold_chars: usize,
+    /// The model that sums long results up, of the same provider as `llm`; absent (default): results are shortened by rules.
+    pub summarizer_model: Option<String>,
     /// Older name of `budget.investigation.tokens`: prompt and completion tokens of one investigation; 0 (default) = no
     /// limit.
     pub max_tokens_total: u64,
@@ -72,6 +76,8 @@ impl Default for InvestigationConfig {
             max_parallel_tools: 8,
             tool_call_timeout_seconds: 60,
             max_tool_output_chars: 0,
+            summarizer_threshold_chars: 8_000,
+            summarizer_model: None,
             max_tokens_total: 0,
             max_validation_attempts: 3,
             namespaces: NamespacePolicy::default(),
@@ -184,6 +190,16 @@ impl InvestigationConfig {
     /// How long before the deadline the model is told to conclude.
     pub fn wrap_up(&self) -> Duration {
         Duration::from_secs(self.wrap_up_seconds).min(self.timeout() / 4)
+    }
+
+    /// From more than so many characters on a result is summed up; `None`: never.
+    pub fn summarizer_threshold(&self) -> Option<usize> {
+        (self.summarizer_threshold_chars > 0).then_some(self.summarizer_threshold_chars)
+    }
+
+    /// The model that sums up, where one does.
+    pub fn summarizer(&self) -> Option<&str> {
+        self.summarizer_model.as_deref().filter(|_| self.summarizer_threshold().is_some())
     }
 
     /// What is wrong with the values, in one sentence naming the key.

@@ -11,6 +11,7 @@ mod continuing;
 mod fitting;
 mod replies;
 mod runaway;
+mod summarising;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub use calls::{redacted_output, redacted_value};
 pub(super) use continuing::Transcript;
 use fitting::Fitting;
 use runaway::Runaway;
+pub(super) use summarising::Summaries;
 
 /// What a phase may spend (investigation §1.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub(super) struct Setting<'a> {
     pub(super) injection: Mode,
     /// Tools whose names begin so are free and may fail as often as they like.
     pub(super) exempt_prefixes: &'a [String],
+    /// Who sums long results up, where somebody does.
+    pub(super) summaries: Option<Summaries>,
 }
 
 impl Setting<'_> {
@@ -169,6 +173,7 @@ struct Spent {
     free_calls: u32,
     format_corrections: u32,
     condensations: u32,
+    summaries: u32,
     empty_in_a_row: u32,
     truncations: u32,
     /// Ceiling of the next answers, once one was cut off.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tracing::Instrument as _;
 
 use super::answer::{RcaAnswer, SelectionAnswer};
-use super::conversation::{Limits, Setting, Stop, Transcript};
+use super::conversation::{Limits, Setting, Stop, Summaries, Transcript};
 use super::journal::Journal;
 use super::ledger::Ledger;
 use super::outcome::Outcome;
@@ -133,6 +133,7 @@ pub(super) async fn investigate(
         ledger: &ledger,
         injection: parts.injection.mode,
         exempt_prefixes: &parts.config.exempt_prefixes,
+        summaries: summaries(parts, llm),
     };
     let context = ContextReader {
         cluster: Arc::clone(&parts.cluster),
@@ -214,6 +215,12 @@ impl Model<'_> {
         let context = json!({"detected_labels": labels, "note": found.labels.sentences().join(" ")});
         Arc::new(CatalogueView::new(Arc::clone(&self.parts.catalogue), filters, Some(context)))
     }
+}
+
+/// Who sums up long results; nobody unless a model is named for it.
+fn summaries(parts: &InvestigatorParts, llm: &Llm) -> Option<Summaries> {
+    let threshold_chars = parts.config.summarizer_threshold()?;
+    Some(Summaries { seat: llm.summary_seat()?, threshold_chars })
 }
 
 /// The run with the deadline that its budget of wall time sets, where there is one: concluding takes `wrap_up` as ever.

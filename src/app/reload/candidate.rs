@@ -186,6 +186,29 @@ mod tests {
     }
 
     #[test]
+    fn of_metrics_and_readiness_only_the_old_names_wait() {
+        let active = loaded("metrics: {legacy_names: []}\nreadiness: {llm: start}\n");
+        let other = loaded("metrics: {legacy_names: [holmesgpt], per_tool: false}\nreadiness: {llm: required}\n");
+        let candidate = Candidate::of(&active, &other);
+        assert_eq!(candidate.changed, ["metrics.per_tool", "readiness.llm"]);
+        assert_eq!(candidate.needs_restart, ["metrics.legacy_names"]);
+        let (metrics, readiness) = (&candidate.config.metrics, candidate.config.readiness);
+        assert_eq!((metrics.per_tool, metrics.legacy_names.len()), (false, 0));
+        assert_eq!(readiness, other.config.readiness);
+    }
+
+    #[test]
+    fn a_summarizer_is_part_of_the_model_that_is_built() {
+        let with = |more: &str| loaded(&format!("llm: {{provider: mock, model: a}}\n{more}"));
+        let summed = with("investigation: {summarizer_model: small}\n");
+        let named = |loaded: &Loaded| loaded.config.llm.as_ref().and_then(|llm| llm.summary_model.clone());
+        assert_eq!(named(&summed).as_deref(), Some("small"));
+        assert!(!Candidate::of(&with(""), &summed).keeps_model(&with("").config));
+        assert!(Candidate::of(&summed, &summed).keeps_model(&summed.config));
+        assert_eq!(named(&with("investigation: {summarizer_model: small, summarizer_threshold_chars: 0}\n")), None);
+    }
+
+    #[test]
     fn another_model_may_be_forbidden() {
         let fixed = "llm: {provider: mock, model: a, identity_change: restart}\n";
         let active = loaded(fixed);

@@ -1,6 +1,6 @@
 //! How an incident is investigated and what a model may see.
 
-use super::Kind::{Positive, Switch, Texts, Whole, Word};
+use super::Kind::{Positive, Switch, Text, Texts, Whole, Word};
 use super::{Key, key};
 
 /// Most of anything that has no natural bound.
@@ -65,6 +65,21 @@ pub(super) const KEYS: &[Key] = &[
         Whole(0, MANY),
         "0",
         "Characters of one tool result shown to the model; 0 = 15 % of the context window, at most 25 000 tokens.",
+    )
+    .next(),
+    key(
+        "investigation.summarizer_threshold_chars",
+        Whole(0, MANY),
+        "8000",
+        "Longer tool results are summed up by `investigation.summarizer_model`; 0 = never.",
+    )
+    .next(),
+    key(
+        "investigation.summarizer_model",
+        Text,
+        "",
+        "A cheaper model of the same provider that sums long tool results up; unless set, results are shortened by rules. \
+         Quotes are held against the results themselves.",
     )
     .next(),
     key(

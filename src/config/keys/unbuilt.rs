@@ -23,8 +23,6 @@ const IN_CLUSTER: &str = "in-cluster discovery, KUBECONFIG or `cluster.kubeconfi
 const RETIRED: &str = "that service was retired";
 const BUILT_IN: &str = "these tools are built in";
 const NO_TLS: &str = "this version speaks plain HTTP: put TLS in front of it and remove the key";
-const NO_SUMMARIES: &str =
-    "this version does not summarise tool output: remove the key, the output is shortened by rules";
 const POLLED: &str = "files are polled by content every `reload.poll_seconds`";
 
 const TABLE: &[(&str, Unbuilt)] = &[
@@ -42,8 +40,6 @@ const TABLE: &[(&str, Unbuilt)] = &[
     ("reload.debounce_ms|fallback_poll_seconds", Ignored(POLLED)),
     ("server.tls.cert_dir", refused(&[""], NO_TLS)),
     ("server.tls_profile", refused(&["Old", "Intermediate", "Modern"], NO_TLS)),
-    ("investigation.summarizer_threshold_chars", Ignored("tool output is shortened by rules")),
-    ("investigation.summarizer_model", refused(&[""], NO_SUMMARIES)),
 ];
 
 /// Whether this is such a key.

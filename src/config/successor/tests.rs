@@ -37,6 +37,7 @@ ai:
     customHeaders: [{name: X, secretKeyRef: V}]
   investigation: {maxTurns: 30, safety: {toolCallTimeout: 1m30s, anomaly: {maxRepeatedFailures: 5, exemptPrefixes: [plan_]}}}
   enrichment: {maxRetries: 4, baseBackoff: 43ms}
+  summarizer: {threshold: -1, maxToolOutputSize: 5000}
 integrations:
   dataStorage: {url: 'http://ds'}
   tools: {prometheus: {url: 'http://p', timeout: 20s}, alertmanager: {url: '', timeout: 5s}}
@@ -61,6 +62,8 @@ integrations:
                 "tool_call_timeout_seconds": 90,
                 "max_repeated_failures": 5,
                 "exempt_prefixes": ["plan_"],
+                "summarizer_threshold_chars": 0,
+                "max_tool_output_chars": 5000,
                 "enrichment_max_retries": 4,
                 "enrichment_base_backoff_ms": 43,
             },
