@@ -188,11 +188,11 @@ mod tests {
         let both = metrics(&[LegacyPrefix::Holmesgpt, LegacyPrefix::HolmesgptApi, LegacyPrefix::Holmesgpt]);
         work(&both);
         let lines = old_lines(&both, "holmesgpt_");
-        let january: Vec<String> = lines.iter().filter(|line| line.contains("holmesgpt_api_")).cloned().collect();
+        let mut january: Vec<String> = lines.iter().filter(|line| line.contains("holmesgpt_api_")).cloned().collect();
         let renamed = lines.iter().filter(|line| !line.contains("holmesgpt_api_"));
         let mut renamed: Vec<String> = renamed.map(|line| line.replace("holmesgpt_", "holmesgpt_api_")).collect();
-        let mut january = january;
-        (renamed.sort(), january.sort());
+        renamed.sort();
+        january.sort();
         assert_eq!(renamed, january);
         let none = metrics(&[]);
         work(&none);
