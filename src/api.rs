@@ -61,7 +61,7 @@ pub use self::probes::Door;
 use self::problem::Problem;
 use self::rate_limit::RateLimit;
 pub use self::rate_limit::RateLimitConfig;
-pub use self::readiness::{Phase, Readiness};
+pub use self::readiness::{Demand, Phase, Readiness, ReadinessConfig};
 pub use self::server::{ServeConfig, ServerHandle, serve};
 pub use self::side_doors::{Shown, SideDoors};
 use crate::audit::SecurityAudit;

@@ -76,7 +76,7 @@ impl Core {
     /// # Errors
     /// See [`AppError`].
     pub async fn build(config: &Config, location: &StoreLocation) -> Result<Self, AppError> {
-        Self::build_with(config, location, Metrics::build()?).await
+        Self::build_with(config, location, Metrics::build_with(&config.metrics)?).await
     }
 
     async fn build_with(config: &Config, location: &StoreLocation, metrics: Metrics) -> Result<Self, AppError> {
@@ -251,9 +251,10 @@ impl App {
     ) -> Result<Self, AppError> {
         let began = Instant::now();
         let listener = bind(config.host(), config.server.port).await?;
-        let metrics = Metrics::build()?;
+        let metrics = Metrics::build_with(&config.metrics)?;
         metrics.watch_this_runtime();
         let readiness = Readiness::new(&dependencies(&config), metrics.clone());
+        readiness.demand(config.readiness);
         let stop_serving = CancellationToken::new();
         // Before anything else is wired: whoever asks is told that the service starts.
         let door = Door::closed(readiness.clone(), metrics.clone());

@@ -40,7 +40,7 @@ pub use node::Source;
 pub use problem::{ConfigError, Problem, ProblemKind};
 pub use reload::ReloadConfig;
 
-use crate::api::{CompatConfig, HttpConfig, ServerConfig};
+use crate::api::{CompatConfig, HttpConfig, ReadinessConfig, ServerConfig};
 use crate::audit::{AuditConfig, AuditSink};
 use crate::auth::{AuthConfig, AuthMode};
 use crate::datastorage::DataStorageConfig;
@@ -52,6 +52,7 @@ use crate::redaction::injection::InjectionConfig;
 use crate::sessions::SessionsConfig;
 use crate::store::StoreConfig;
 use crate::telemetry::logging::LoggingConfig;
+use crate::telemetry::metrics::MetricsConfig;
 use crate::telemetry::trace::TraceConfig;
 use crate::tools::ToolsetsConfig;
 
@@ -68,6 +69,8 @@ pub struct Config {
     pub server: ServerConfig,
     pub http: HttpConfig,
     pub compat: CompatConfig,
+    pub readiness: ReadinessConfig,
+    pub metrics: MetricsConfig,
     pub shutdown: ShutdownConfig,
     pub session: SessionsConfig,
     pub store: StoreConfig,

@@ -29,7 +29,9 @@ use std::sync::Arc;
 
 use tracing::Instrument as _;
 
-pub use config::{EngineChoice, InvestigationConfig, PhaseConfig, PromptConfig, SelectionConfig};
+pub use config::{
+    EngineChoice, InvestigationConfig, PhaseConfig, PromptConfig, SelectionConfig, SelectionConversation,
+};
 pub use conversation::{redacted_output, redacted_value};
 pub use outcome::Outcome;
 pub use outside::{Outside, Reality};
@@ -49,6 +51,7 @@ use crate::telemetry::metrics::Phase;
 use crate::telemetry::{Metrics, spans};
 use crate::tools::ToolSet;
 use conclusion::StandIn;
+use decision::Bands;
 use model::NoAnswer;
 
 /// The singletons an investigation works with.
@@ -68,6 +71,12 @@ pub struct InvestigatorParts {
     pub tools: ToolSet,
     pub audit: AuditTrail,
     pub metrics: Metrics,
+}
+
+impl InvestigatorParts {
+    fn bands(&self) -> Bands {
+        Bands::new(self.config.resolved_confidence_threshold, self.prompt.confidence_threshold_human_review)
+    }
 }
 
 /// Investigates incidents. Built once by the composition root; clones share everything.
@@ -180,7 +189,8 @@ impl Investigator {
             selection => selection?,
         };
         run.progress.phase("decision");
-        Ok(conclusion::conclude(incident, diagnosis, selection, stand_in, run.outside.now("completed")))
+        let now = run.outside.now("completed");
+        Ok(conclusion::conclude(incident, diagnosis, selection, stand_in, self.0.bands(), now))
     }
 
     async fn select(&self, incident: &Incident, run: &RunContext, diagnosis: &Diagnosis) -> selection::Selection {

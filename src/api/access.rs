@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Span, error};
 
-use super::edge::{Authenticated, source_ip};
+use super::edge::{Authenticated, UNMATCHED, source_ip};
 use super::problem::Problem;
 use super::{AppState, routes};
 use crate::audit::{AccessRefusal, SecurityAudit};
@@ -77,8 +77,16 @@ pub(super) async fn authenticate(State(state): State<Arc<AppState>>, mut request
     };
     let caller = match outcome {
         Ok(caller) => caller,
-        Err(refusal) => return Problem::from(refusal).into_response(),
+        Err(refusal) => {
+            let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str);
+            let known = old_reason(&refusal);
+            let response = Problem::from(refusal).into_response();
+            let reason = known.map_or_else(|| format!("error_{}", response.status().as_u16()), str::to_owned);
+            state.metrics.caller_refused(route, &reason);
+            return response;
+        }
     };
+    state.metrics.caller_accepted(&caller.user);
     Span::current().record("user", &caller.user);
     let known = Authenticated(caller.user.clone());
     // Nothing behind this point needs the token.
@@ -87,6 +95,15 @@ pub(super) async fn authenticate(State(state): State<Arc<AppState>>, mut request
     let mut response = next.run(request).await;
     response.extensions_mut().insert(known);
     response
+}
+
+/// What January's metrics called it; others are named by the status of the answer.
+fn old_reason(refusal: &Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::MissingHeader => Some("missing_auth_header"),
+        Refusal::Denied { .. } => Some("insufficient_permissions"),
+        _ => None,
+    }
 }
 
 /// Reading a public path needs no token; the path is compared as the client wrote it, so no other spelling is public.

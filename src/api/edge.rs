@@ -26,7 +26,7 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Longest user agent that is logged.
 const USER_AGENT_BYTES_MAX: usize = 200;
 /// Route label of requests that matched nothing.
-const UNMATCHED: &str = "unmatched";
+pub(super) const UNMATCHED: &str = "unmatched";
 /// Answers from this status on are failures of the service.
 const FAILS_FROM: u16 = 500;
 /// Identity headers that only a proxy in front of us could set honestly, and none does.
@@ -44,8 +44,8 @@ pub(super) struct Authenticated(pub(super) String);
 /// Outermost layer: request id, forged headers, panics, problem bodies, response headers, metrics, access line.
 pub(super) async fn edge(State(state): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let _in_flight = state.metrics.http_request_started();
     let facts = Facts::of(&request);
+    let _in_flight = state.metrics.http_request_started(&facts.route, &facts.method);
     drop_forged_identities(request.headers_mut());
     let span = spans::request(RequestFacts {
         request_id: &facts.request_id,
@@ -104,6 +104,7 @@ impl Facts {
         let problem = raised.or_else(|| is_foreign_error(&response).then(|| Problem::of_status(response.status())));
         if let Some(problem) = problem {
             self.tell(response.status().as_u16());
+            state.metrics.problem_told(response.status().as_u16(), problem.word());
             response = problem.render(response, &self.instance, &self.request_id, state.http.auth_error_media_type);
         }
         let headers = response.headers_mut();

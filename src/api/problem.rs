@@ -107,6 +107,11 @@ impl Problem {
         self
     }
 
+    /// Last part of `type`.
+    pub(super) fn word(&self) -> &'static str {
+        self.kind.parts().1
+    }
+
     /// An unexpected fault; the cause is logged where it is handled.
     pub(super) fn internal() -> Self {
         Self::new(Kind::Internal, "An unexpected error occurred")

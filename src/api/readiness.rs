@@ -1,8 +1,11 @@
 //! Whether the service may be sent work (http-api §1.11, operations §5.3 as settled in architecture §7).
 //!
-//! Others report facts; nothing here does I/O, so `/ready` answers from memory. A configured dependency holds the
-//! service in `starting` until it first answers; afterwards its absence is only told, as `degraded`, because failing
-//! readiness would also cut off callers who poll for finished results.
+//! Others report facts; nothing here does I/O, so `/ready` answers from memory. What the absence of a dependency means is
+//! the operator's to say ([`ReadinessConfig`]). Unless told otherwise a configured one holds the service in `starting` until
+//! it first answers; afterwards its absence is only told, as `degraded`, because failing readiness would also cut off
+//! callers who poll for finished results.
+
+mod demand;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +13,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
+
+pub use demand::{Demand, ReadinessConfig};
 
 use super::heartbeat::Heartbeat;
 use crate::catalogue::Catalogue;
@@ -29,7 +34,7 @@ pub enum Phase {
     /// Wiring is not finished, or a configured dependency has never answered.
     Starting,
     Ready,
-    /// A fault that work cannot survive: the store, or audit at its limits.
+    /// A fault that work cannot survive: the store, audit at its limits, or a dependency that is required to be there.
     NotReady,
     ShuttingDown,
 }
@@ -77,6 +82,7 @@ struct State {
     /// Reason words of faults that stop work.
     faults: Vec<&'static str>,
     dependencies: [(Dependency, Health); 3],
+    demands: ReadinessConfig,
     /// The audit trail, as its faults tell.
     audit: Health,
     /// Where workflows come from, and what knows how old they are.
@@ -87,23 +93,29 @@ struct State {
 
 impl State {
     fn phase(&self) -> Phase {
-        let unseen = self.dependencies.iter().any(|(_, health)| *health == Health::NeverSeen);
         match () {
             () if self.draining => Phase::ShuttingDown,
-            () if !self.started || unseen => Phase::Starting,
-            () if !self.faults.is_empty() => Phase::NotReady,
+            () if !self.started || self.first(Demand::holds_the_start).is_some() => Phase::Starting,
+            () if !self.faults.is_empty() || self.first(Demand::stops_work).is_some() => Phase::NotReady,
             () => Phase::Ready,
         }
     }
 
     fn reason(&self) -> Option<&'static str> {
-        let unseen = self.dependencies.iter().find(|(_, health)| *health == Health::NeverSeen);
         match self.phase() {
             Phase::Ready => None,
             Phase::ShuttingDown => Some("shutting_down"),
-            Phase::NotReady => self.faults.first().copied(),
-            Phase::Starting => Some(unseen.filter(|_| self.started).map_or("starting", |(name, _)| unreachable(*name))),
+            Phase::NotReady => self.faults.first().copied().or_else(|| self.first(Demand::stops_work).map(unreachable)),
+            Phase::Starting => {
+                let awaited = self.first(Demand::holds_the_start).filter(|_| self.started);
+                Some(awaited.map_or("starting", unreachable))
+            }
         }
+    }
+
+    /// The first dependency whose demand and state are such.
+    fn first(&self, is_such: fn(Demand, Health) -> bool) -> Option<Dependency> {
+        self.dependencies.iter().find(|(name, health)| is_such(self.demands.of(*name), *health)).map(|(name, _)| *name)
     }
 
     /// What its faults say of the audit trail.
@@ -119,7 +131,7 @@ impl State {
     }
 
     fn degraded(&self) -> Vec<&'static str> {
-        let down = self.dependencies.iter().filter(|(_, health)| matches!(health, Health::Down { .. }));
+        let down = self.dependencies.iter().filter(|(name, health)| self.demands.of(*name).degrades(*health));
         down.map(|(name, _)| name.as_str()).collect()
     }
 }
@@ -144,6 +156,7 @@ impl Readiness {
             draining: false,
             faults: Vec::new(),
             dependencies,
+            demands: ReadinessConfig::default(),
             audit: Health::Up { since: Timestamp::now() },
             catalogue: None,
             config: None,
@@ -169,6 +182,11 @@ impl Readiness {
             Phase::Ready => info!(event = "readiness_changed", from, to, reason, "ready for work"),
             _ => warn!(event = "readiness_changed", from, to, reason, "not ready for work"),
         }
+    }
+
+    /// From now on the absence of dependencies means this.
+    pub fn demand(&self, demands: ReadinessConfig) {
+        self.change(|state| state.demands = demands);
     }
 
     /// Which configuration is active, a hash in hexadecimal digits, and whether what is on disk is rejected.
@@ -272,7 +290,8 @@ impl Readiness {
             return json!({ "status": phase, "reason": "Service is gracefully shutting down", "version": version });
         }
         let constants = CONSTANT_CHECKS.iter().map(|name| ((*name).to_owned(), json!({ "status": "up" })));
-        let real = state.dependencies.iter().map(|(name, health)| (name.as_str().to_owned(), shown(*health)));
+        let told = |(name, health): &(Dependency, Health)| shown(state.demands.of(*name).shown(*health));
+        let real = state.dependencies.iter().map(|entry| (entry.0.as_str().to_owned(), told(entry)));
         let audit = ("audit".to_owned(), shown(state.audit));
         let dependencies: Map<String, Value> = constants.chain(real).chain([audit]).collect();
         let mut report = json!({
@@ -303,66 +322,4 @@ fn shown(health: Health) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn readiness(configured: &[Dependency]) -> Readiness {
-        Readiness::new(configured, Metrics::build().unwrap())
-    }
-
-    fn status(readiness: &Readiness, dependency: &str) -> String {
-        readiness.report()["dependencies"][dependency]["status"].as_str().unwrap().to_owned()
-    }
-
-    #[test]
-    fn a_configured_dependency_holds_the_start_and_later_only_degrades() {
-        let readiness = readiness(&[Dependency::Kubernetes]);
-        assert_eq!((readiness.phase(), readiness.reason()), (Phase::Starting, Some("starting")));
-        readiness.started();
-        assert_eq!((readiness.phase(), readiness.reason()), (Phase::Starting, Some("kubernetes_unreachable")));
-        readiness.down(Dependency::Kubernetes, "timeout");
-        assert_eq!(readiness.phase(), Phase::Starting, "a failure before the first success changes nothing");
-        readiness.up(Dependency::Kubernetes);
-        assert_eq!((readiness.phase(), readiness.reason()), (Phase::Ready, None));
-        readiness.down(Dependency::Kubernetes, "timeout");
-        assert_eq!(readiness.phase(), Phase::Ready);
-        let report = readiness.report();
-        assert_eq!(report["degraded"], json!(["kubernetes"]));
-        assert_eq!(report["dependencies"]["kubernetes"]["detail"], "timeout");
-        assert!(report.get("reason").is_none());
-    }
-
-    #[test]
-    fn what_is_not_configured_is_off() {
-        let readiness = readiness(&[]);
-        readiness.started();
-        readiness.down(Dependency::Llm, "timeout");
-        assert_eq!(readiness.phase(), Phase::Ready);
-        assert_eq!(status(&readiness, "llm"), "off");
-        for constant in CONSTANT_CHECKS {
-            assert_eq!(status(&readiness, constant), "up");
-        }
-    }
-
-    #[test]
-    fn faults_stop_work_until_mended_and_draining_wins() {
-        let readiness = readiness(&[]);
-        readiness.started();
-        readiness.broken("store_unavailable");
-        readiness.broken("store_unavailable");
-        assert_eq!((readiness.phase(), readiness.reason()), (Phase::NotReady, Some("store_unavailable")));
-        readiness.mended("store_unavailable");
-        assert_eq!(readiness.phase(), Phase::Ready);
-        assert_eq!(status(&readiness, "audit"), "up");
-        readiness.broken("audit_delivery_overdue");
-        assert_eq!(readiness.report()["dependencies"]["audit"]["detail"], "audit_delivery_overdue");
-        readiness.mended("audit_delivery_overdue");
-        assert_eq!(status(&readiness, "audit"), "up");
-        readiness.shutting_down();
-        readiness.broken("audit_unavailable");
-        assert_eq!(readiness.phase(), Phase::ShuttingDown);
-        let report = readiness.report();
-        assert_eq!(report["status"], "shutting_down");
-        assert_eq!(report["reason"], "Service is gracefully shutting down");
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use super::AppError;
 use crate::analyser::{Analyser, GatherLimits};
@@ -12,8 +13,8 @@ use crate::cluster::{Cluster, ConfinedCluster};
 use crate::config::Config;
 use crate::datastorage::DataStorage;
 use crate::domain::{Incident, Investigation};
-use crate::enrichment::{Enricher, EnrichmentConfig, HistorySource, RemoteHistory};
-use crate::investigation::{InvestigationError, Investigator, InvestigatorParts, RunContext};
+use crate::enrichment::{Enricher, EnrichmentConfig, HistorySource, RemoteHistory, Retrying};
+use crate::investigation::{InvestigationConfig, InvestigationError, Investigator, InvestigatorParts, RunContext};
 use crate::llm::Llm;
 use crate::recording::RecordedInvestigator;
 use crate::sessions::Work;
@@ -109,7 +110,7 @@ impl Singletons {
             injection: config.injection,
             cluster: Arc::clone(&self.cluster),
             analyser: Analyser::new(GatherLimits::default()),
-            enricher: Enricher::new(EnrichmentConfig::default(), history(self.data_storage.as_ref())),
+            enricher: enricher(&config.investigation, self.data_storage.as_ref()),
             catalogue: Arc::clone(&self.catalogue),
             llm: llm.clone(),
             tools: read_tools(config, &self.cluster)?,
@@ -139,6 +140,10 @@ pub(super) fn read_tools(config: &Config, cluster: &Arc<dyn Cluster>) -> Result<
     Ok(tools)
 }
 
-fn history(data_storage: Option<&DataStorage>) -> Option<Arc<dyn HistorySource>> {
-    data_storage.map(|client| Arc::new(RemoteHistory::new(client.clone())) as Arc<dyn HistorySource>)
+fn enricher(config: &InvestigationConfig, data_storage: Option<&DataStorage>) -> Enricher {
+    let base = Duration::from_millis(config.enrichment_base_backoff_ms);
+    let retrying = Retrying::new(config.enrichment_max_retries, base);
+    let history =
+        |client: &DataStorage| Arc::new(RemoteHistory::new(client.clone(), retrying)) as Arc<dyn HistorySource>;
+    Enricher::new(EnrichmentConfig { retrying, ..EnrichmentConfig::default() }, data_storage.map(history))
 }

@@ -180,6 +180,8 @@ impl Reloader {
         // Nothing fails from here on.
         self.current.swap(snapshot);
         self.sessions.set_limits(&candidate.config.session);
+        self.readiness.demand(candidate.config.readiness);
+        self.metrics.label_tools(candidate.config.metrics.per_tool);
         if let Some(logging) = &self.logging
             && let Err(error) = logging.set_level(candidate.config.logging.level)
         {

@@ -66,6 +66,13 @@ impl Config {
         });
     }
 
+    /// The model's section tells who sums up long results: connections are built from it.
+    pub(super) fn settle_summarizer(&mut self) {
+        if let Some(llm) = &mut self.llm {
+            llm.summary_model = self.investigation.summarizer().map(str::to_owned);
+        }
+    }
+
     /// Changes the section, unless nothing uses it: a variable alone does not bring the server into play.
     fn where_used(&mut self, change: impl FnOnce(&mut DataStorageConfig)) {
         self.data_storage = self.data_storage().map(|mut section| {

@@ -18,6 +18,10 @@ const CHANGES: &[(&[&str], &str)] = &[
         "prompt.repeated_remediation_escalation_threshold: was always 2; now it counts as written",
     ),
     (
+        &["prompt", "confidence_threshold_human_review"],
+        "prompt.confidence_threshold_human_review: was always 0.7; now it counts as written",
+    ),
+    (
         &["data_storage", "timeout"],
         "data_storage.timeout: only DATA_STORAGE_TIMEOUT was read; now it counts as written",
     ),

@@ -154,10 +154,11 @@ fn read(key: &Key, node: &Node) -> Result<Option<Node>, String> {
     }
     let content = match (key.kind, &node.content) {
         (Kind::Texts, Content::List(items)) => Content::List(all(items, text)?),
+        (Kind::Words(words), Content::List(items)) => Content::List(all(items, |value| word(value, words))?),
         (Kind::Numbers(least, most), Content::List(items)) => Content::List(all(items, |value| {
             number(value, |number| (least..=most).contains(&number), &range(least, most))
         })?),
-        (Kind::Texts | Kind::Numbers(..), _) => return Err("must be a list".to_owned()),
+        (Kind::Texts | Kind::Words(_) | Kind::Numbers(..), _) => return Err("must be a list".to_owned()),
         (kind, Content::Scalar(value)) => Content::Scalar(scalar(kind, value, &node.origin)?),
         (_, Content::List(_) | Content::Map(_)) => return Err("must be a single value".to_owned()),
     };
@@ -194,7 +195,7 @@ fn scalar(kind: Kind, value: &Value, origin: &Origin) -> Result<Value, String> {
             check(value.as_str().unwrap_or_default())?;
             Ok(value)
         }
-        Kind::Texts | Kind::Numbers(..) => Err("must be a list".to_owned()),
+        Kind::Texts | Kind::Words(_) | Kind::Numbers(..) => Err("must be a list".to_owned()),
     }
 }
 

@@ -61,6 +61,8 @@ pub(super) enum Kind {
     /// Never shown.
     Secret,
     Texts,
+    /// A list of these.
+    Words(&'static [&'static str]),
     /// A list of numbers, both ends included.
     Numbers(f64, f64),
 }

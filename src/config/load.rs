@@ -149,6 +149,7 @@ impl Loader {
         if problems.is_empty() {
             config.names_cluster = names_cluster;
             config.settle_ca_file();
+            config.settle_summarizer();
             problems.extend(config.checks().into_iter().map(|reason| placed(&root, &self.main, reason)));
         }
         problems.sort_by_key(|problem| problem.kind);

@@ -140,6 +140,7 @@ impl Translation {
             Reading::Renamed(..) => Ok(node.clone()),
             Reading::Inverse => inverse(&node),
             Reading::AtMost(most) => Ok(at_most(&node, most)),
+            Reading::NotNegative => Ok(not_negative(&node)),
             Reading::Duration(unit) => duration(&said).map(|seconds| rounded(&node.origin, seconds / unit)),
             Reading::Members(members) => {
                 let (renamed, problems) = members_renamed(&node, members, &shown);
@@ -207,6 +208,14 @@ fn inverse(node: &Node) -> Result<Node, String> {
 }
 
 /// What is no number is left for the key's own check.
+fn not_negative(node: &Node) -> Node {
+    match node.to_value().as_i64() {
+        Some(number) if number < 0 => Node::scalar(node.origin.clone(), 0),
+        _ => node.clone(),
+    }
+}
+
+/// What is no number is left for the key's own check.
 fn at_most(node: &Node, most: u64) -> Node {
     match node.to_value().as_u64() {
         Some(number) => Node::scalar(node.origin.clone(), number.min(most)),
@@ -214,7 +223,9 @@ fn at_most(node: &Node, most: u64) -> Node {
     }
 }
 
+/// Without the dust of binary fractions.
 fn rounded(origin: &Origin, amount: f64) -> Node {
+    let amount = (amount * 1e6).round() / 1e6;
     let is_whole = amount.fract() == 0.0;
     let text = if is_whole { format!("{amount:.0}") } else { format!("{amount}") };
     let number = serde_json::from_str::<Value>(&text).unwrap_or(Value::Null);

@@ -117,9 +117,19 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("server: {health_addr: 'nowhere'}", ":1:", "server.health_addr"),
     (
-        "metrics: {legacy_names: [holmesgpt]}",
-        ":1:26",
-        "metrics.legacy_names.0: this version exports the current names only",
+        "metrics: {legacy_names: [holmesgpt_apo]}",
+        ":1:",
+        "metrics.legacy_names: must be one of holmesgpt_api, holmesgpt (did you mean `holmesgpt_api`?)",
+    ),
+    (
+        "investigation: {exempt_prefixes: ['']}",
+        ":1:",
+        "investigation.exempt_prefixes has \"\", a prefix is 1 to 64 characters",
+    ),
+    (
+        "prompt: {confidence_threshold_human_review: 0}",
+        ":1:",
+        "prompt.confidence_threshold_human_review: is 0, it must be above 0 and at most 1",
     ),
     ("mcp_servers: {custom: {url: 'http://m'}}", ":1:15", "mcp_servers.custom: this version asks no MCP servers"),
 ];

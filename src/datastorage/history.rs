@@ -1,5 +1,7 @@
 //! Remediation history (datastorage §6).
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::question::Question;
@@ -17,6 +19,8 @@ pub struct HistoryQuestion<'a> {
     /// `None` for cluster-scoped kinds.
     pub namespace: Option<&'a str>,
     pub spec_hash: &'a str,
+    /// Before each retry; absent: the client's own two. `data_storage.timeout` bounds all of them together.
+    pub waits: Option<&'a [Duration]>,
 }
 
 impl DataStorage {
@@ -52,6 +56,7 @@ impl DataStorage {
                 ("targetNamespace", namespace.to_owned()),
                 ("currentSpecHash", question.spec_hash.to_owned()),
             ],
+            waits: question.waits,
         };
         self.ask(&question).await?.read()
     }

@@ -19,16 +19,18 @@ pub(super) struct Question<'a> {
     /// Appended to the base address, each as one segment.
     pub(super) path: &'a [&'a str],
     pub(super) query: Vec<(&'static str, String)>,
+    /// Before each retry, a quarter more or less; absent: the client's own two.
+    pub(super) waits: Option<&'a [Duration]>,
 }
 
 impl DataStorage {
-    /// The answer, tried again twice while that may help, all within one deadline.
+    /// The answer, tried again while that may help, all within one deadline.
     ///
     /// # Errors
     /// No answer at all. An answer that says no is one.
     pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Answer, CallError> {
         let deadline = Instant::now() + self.0.timeout;
-        let mut waits = self.0.retry_waits.iter();
+        let mut waits = question.waits.unwrap_or(&self.0.retry_waits).iter();
         loop {
             let call = Call {
                 operation: question.operation,

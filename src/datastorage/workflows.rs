@@ -212,6 +212,7 @@ impl DataStorage {
             operation: "get_workflow",
             path: &["api", "v1", "workflows", &id],
             query: context.map(SignalContext::query).unwrap_or_default(),
+            waits: None,
         };
         self.ask(&question).await?.read()
     }
@@ -226,7 +227,7 @@ impl DataStorage {
         let mut query = context.query();
         query.push(("offset", offset.to_string()));
         query.push(("limit", PAGE_ENTRIES_MAX.to_string()));
-        self.ask(&Question { operation, path, query }).await?.read()
+        self.ask(&Question { operation, path, query, waits: None }).await?.read()
     }
 }
 

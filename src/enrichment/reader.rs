@@ -17,12 +17,29 @@ pub struct Retrying {
     pub retries_max: u32,
 }
 
+/// Longest wait between two tries.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Share of a wait that jitter adds or takes.
+const JITTER: f64 = 0.2;
+
 impl Default for Retrying {
     /// Three retries after 1, 2 and 4 seconds, each 20 % more or less.
     fn default() -> Self {
-        let longest = Duration::from_secs(4);
-        let backoff = Backoff { base: Duration::from_secs(1), ceiling: longest, server_ceiling: longest, jitter: 0.2 };
-        Self { backoff, retries_max: 3 }
+        Self::new(3, Duration::from_secs(1))
+    }
+}
+
+impl Retrying {
+    /// The first wait is `base`, each further one twice as long, at most half a minute.
+    pub fn new(retries_max: u32, base: Duration) -> Self {
+        let backoff = Backoff { base, ceiling: WAIT_MAX, server_ceiling: WAIT_MAX, jitter: JITTER };
+        Self { backoff, retries_max }
+    }
+
+    /// The waits without jitter, in order.
+    pub fn waits(&self) -> impl Iterator<Item = Duration> + use<> {
+        let Self { backoff, retries_max } = *self;
+        (0..retries_max).map(move |retry| backoff.delay(retry, 0.5, None))
     }
 }
 
@@ -75,9 +92,11 @@ mod tests {
 
     #[test]
     fn waits_are_one_two_and_four_seconds() {
-        let Retrying { backoff, retries_max } = Retrying::default();
-        let waits: Vec<u64> = (0..retries_max).map(|retry| backoff.delay(retry, 0.5, None).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4]);
+        let waits = |retrying: Retrying| retrying.waits().map(|wait| wait.as_millis()).collect::<Vec<_>>();
+        assert_eq!(waits(Retrying::default()), [1_000, 2_000, 4_000]);
+        assert_eq!(waits(Retrying::new(4, Duration::from_secs(10))), [10_000, 20_000, 30_000, 30_000]);
+        assert_eq!(waits(Retrying::new(2, Duration::ZERO)), [0, 0]);
+        assert_eq!(waits(Retrying::new(0, Duration::from_secs(1))), [0; 0]);
     }
 
     #[tokio::test]

@@ -1,19 +1,25 @@
-//! Remediation history from `DataStorage` (datastorage §6). Its retries are the client's own.
+//! Remediation history from `DataStorage` (datastorage §6). The client tries again, after the waits it is given.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::history::History;
 use super::lookup::{HistoryError, HistorySource};
+use super::reader::Retrying;
 use crate::datastorage::{CallError, DataStorage, HistoryQuestion};
 use crate::domain::ResourceRef;
 
 /// Asks `DataStorage`.
 #[derive(Debug, Clone)]
-pub struct RemoteHistory(DataStorage);
+pub struct RemoteHistory {
+    client: DataStorage,
+    waits: Vec<Duration>,
+}
 
 impl RemoteHistory {
-    pub fn new(client: DataStorage) -> Self {
-        Self(client)
+    pub fn new(client: DataStorage, retrying: Retrying) -> Self {
+        Self { client, waits: retrying.waits().collect() }
     }
 }
 
@@ -25,8 +31,9 @@ impl HistorySource for RemoteHistory {
             name: &target.name,
             namespace: target.namespace.as_deref(),
             spec_hash,
+            waits: Some(&self.waits),
         };
-        let answer = self.0.remediation_history(&question).await.map_err(|error| failed(target, &error))?;
+        let answer = self.client.remediation_history(&question).await.map_err(|error| failed(target, &error))?;
         let history: History = serde_json::from_value(answer).map_err(|_| failed(target, &CallError::Malformed))?;
         if !is_about(&history.target_resource, target) {
             tracing::warn!(event = "history_of_another", %target, "DataStorage answered with the history of another object");
@@ -36,7 +43,7 @@ impl HistorySource for RemoteHistory {
     }
 
     fn caveat(&self) -> Option<String> {
-        let by_configuration = self.0.history_is_by_configuration_alone();
+        let by_configuration = self.client.history_is_by_configuration_alone();
         by_configuration.then(|| {
             "The remediation history is kept by configuration: an object with the identical specification would share it."
                 .to_owned()

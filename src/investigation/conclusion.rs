@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::decision::{Facts, decide};
+use super::decision::{Bands, Facts, decide};
 use super::outcome::Outcome;
 use super::selection::Selection;
 use super::two_decimals;
@@ -13,9 +13,6 @@ use crate::domain::{
     AlternativeWorkflow, Disposition, Engine, Evidence, Finding, Incident, Investigation, ReviewReason, RootCause,
     SelectedWorkflow, Source,
 };
-
-/// "Resolved" below this confidence counts as inconclusive.
-const RESOLVED_BAND: f64 = 0.7;
 
 /// Why the analyser answers although a model was asked. A person must look then, and no workflow is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +30,7 @@ pub(super) fn conclude(
     diagnosis: &Diagnosis,
     selection: Selection,
     stand_in: Option<StandIn>,
+    bands: Bands,
     completed_at: Timestamp,
 ) -> Investigation {
     let top = diagnosis.top();
@@ -40,7 +38,7 @@ pub(super) fn conclude(
         fatal: stand_in.as_ref().map(|stand_in| (stand_in.reason, stand_in.because.clone())),
         outcome: top.map_or(Outcome::Inconclusive, |finding| outcome(finding.disposition)),
         confidence: diagnosis.confidence,
-        resolved_band: RESOLVED_BAND,
+        bands,
         workflow: selection.facts(),
         catalogue_problem: selection.catalogue_problem,
         ..Facts::default()

@@ -7,8 +7,11 @@
 mod budgets;
 mod calls;
 mod condensing;
+mod continuing;
 mod fitting;
 mod replies;
+mod runaway;
+mod summarising;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,7 +35,10 @@ use crate::telemetry::spans::{self, ChatFacts};
 use crate::tools::ToolSet;
 use calls::Made;
 pub use calls::{redacted_output, redacted_value};
+pub(super) use continuing::Transcript;
 use fitting::Fitting;
+use runaway::Runaway;
+pub(super) use summarising::Summaries;
 
 /// What a phase may spend (investigation §1.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +46,8 @@ pub(super) struct Limits {
     pub(super) turns_max: u32,
     pub(super) tool_calls_max: u32,
     pub(super) calls_per_tool_max: u32,
+    /// Turns in which one and the same call may fail.
+    pub(super) repeated_failures_max: u32,
     pub(super) format_corrections_max: u32,
     pub(super) parallel_calls_max: usize,
     pub(super) call_timeout: std::time::Duration,
@@ -64,6 +72,10 @@ pub(super) struct Setting<'a> {
     pub(super) ledger: &'a Arc<Ledger>,
     /// What becomes of tool results that look like instructions.
     pub(super) injection: Mode,
+    /// Tools whose names begin so are free and may fail as often as they like.
+    pub(super) exempt_prefixes: &'a [String],
+    /// Who sums long results up, where somebody does.
+    pub(super) summaries: Option<Summaries>,
 }
 
 impl Setting<'_> {
@@ -86,6 +98,12 @@ impl Setting<'_> {
 
     fn answers_in_text(&self) -> bool {
         self.rca.structured_output() == StructuredOutput::Text
+    }
+
+    /// Whether calls of this tool count for no budget and no guard.
+    fn is_exempt(&self, tool: &str) -> bool {
+        let tool = tool.trim().to_ascii_lowercase();
+        self.exempt_prefixes.iter().any(|prefix| tool.starts_with(&prefix.to_ascii_lowercase()))
     }
 
     /// Whether a correction of the form is answered in JSON mode, without tools.
@@ -134,10 +152,13 @@ pub(super) struct Conversation<'a> {
     /// The next answer is asked for in JSON mode.
     in_json: bool,
     messages: Vec<Message>,
+    /// Index of the message that says what is to be done.
+    task: usize,
     /// Which messages are tool results, and of which call.
     results: Vec<fitting::ResultMark>,
     made: HashMap<String, Made>,
     per_tool: HashMap<String, u32>,
+    runaway: Runaway,
     spent: Spent,
     /// Names the budget that ran out; the next turn is the last.
     concluding: Option<&'static str>,
@@ -154,6 +175,7 @@ struct Spent {
     free_calls: u32,
     format_corrections: u32,
     condensations: u32,
+    summaries: u32,
     empty_in_a_row: u32,
     truncations: u32,
     /// Ceiling of the next answers, once one was cut off.
@@ -189,9 +211,11 @@ impl<'a> Conversation<'a> {
             offered: offered.into(),
             in_json: false,
             messages: vec![Message::System(system), Message::User(user)],
+            task: 1,
             results: Vec::new(),
             made: HashMap::new(),
             per_tool: HashMap::new(),
+            runaway: Runaway::new(limits.repeated_failures_max),
             spent: Spent::default(),
             concluding: None,
             is_warned: false,

@@ -21,8 +21,7 @@ pub struct Facts {
     pub outcome: Outcome,
     /// 0–1, of the answer as given.
     pub confidence: f64,
-    /// "Resolved" below this confidence counts as inconclusive (`investigation.resolved_confidence_threshold`).
-    pub resolved_band: f64,
+    pub bands: Bands,
     pub workflow: WorkflowFacts,
     /// The target is missing, unverifiable, or its enrichment failed: the cause.
     pub target_problem: Option<String>,
@@ -32,6 +31,31 @@ pub struct Facts {
     pub catalogue_problem: Option<String>,
     /// A review the model asked for: a lower bound.
     pub requested_review: Option<ReviewReason>,
+}
+
+/// Confidence below which a person looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Bands {
+    /// "Resolved" below it counts as inconclusive.
+    pub resolved: f64,
+    /// A valid choice below it is flagged; it stays in the result.
+    pub choice: f64,
+}
+
+impl Bands {
+    /// The threshold of consumers: below it they stop a chosen workflow themselves, and want the choice unflagged
+    /// (http-api §5.3).
+    const CONSUMERS: f64 = 0.7;
+
+    /// `resolved` is `investigation.resolved_confidence_threshold`, `human_review` is
+    /// `prompt.confidence_threshold_human_review`: up to the threshold of consumers it leaves choices to them, above it
+    /// it asks for more than they do.
+    pub fn new(resolved: f64, human_review: f64) -> Self {
+        Self {
+            resolved: resolved.max(human_review),
+            choice: if human_review > Self::CONSUMERS { human_review } else { 0.0 },
+        }
+    }
 }
 
 /// What became of the workflow choice.
@@ -92,7 +116,7 @@ pub fn decide(facts: &Facts) -> Decision {
         Outcome::NotActionable => {
             return Decision::settled(2, Some(false), NOT_ACTIONABLE, NOT_ACTIONABLE_CONFIDENCE_MIN);
         }
-        Outcome::Resolved if facts.confidence >= facts.resolved_band => {
+        Outcome::Resolved if facts.confidence >= facts.bands.resolved => {
             return Decision::settled(4, None, SELF_RESOLVED, 0.0);
         }
         Outcome::PredictiveNoAction => {
@@ -116,16 +140,25 @@ pub fn decide(facts: &Facts) -> Decision {
         return Decision::review(10, InvestigationInconclusive, format!("Workflow catalogue unavailable: {cause}"));
     }
     match &facts.workflow {
-        WorkflowFacts::Valid { alignment } => Decision {
-            row: 13,
-            review: facts.requested_review,
-            actionable: None,
-            keep_workflow: true,
-            warnings: alignment.iter().cloned().collect(),
-            confidence_min: 0.0,
-        },
+        WorkflowFacts::Valid { alignment } => {
+            let is_low = facts.confidence < facts.bands.choice;
+            let low = is_low.then(|| low_confidence_warning(facts.confidence));
+            Decision {
+                row: 13,
+                review: facts.requested_review.or(is_low.then_some(ReviewReason::LowConfidence)),
+                actionable: None,
+                keep_workflow: true,
+                warnings: alignment.iter().cloned().chain(low).collect(),
+                confidence_min: 0.0,
+            }
+        }
         _ => Decision::review(11, facts.requested_review.unwrap_or(NoMatchingWorkflows), NO_WORKFLOWS),
     }
+}
+
+/// In the words that January's consumers know.
+fn low_confidence_warning(confidence: f64) -> String {
+    format!("Low confidence selection ({:.0}%) - manual review recommended", confidence * 100.0)
 }
 
 /// `Workflow validation failed after 3 attempts. Attempt 1: a; b | Attempt 2: …` (investigation §6.5).
@@ -141,7 +174,7 @@ mod tests {
     use super::*;
 
     fn facts(outcome: Outcome, confidence: f64, workflow: WorkflowFacts) -> Facts {
-        Facts { outcome, confidence, resolved_band: 0.7, workflow, ..Facts::default() }
+        Facts { outcome, confidence, bands: Bands::new(0.7, 0.7), workflow, ..Facts::default() }
     }
 
     fn valid() -> WorkflowFacts {
@@ -250,6 +283,31 @@ mod tests {
         };
         assert_eq!(asked(Outcome::Resolved).review, None);
         assert_eq!(asked(Outcome::None).review, Some(ReviewReason::LlmParsingError));
+    }
+
+    #[test]
+    fn a_higher_threshold_of_review_moves_both_bands_and_a_lower_one_none() {
+        let decided = |human_review, outcome, confidence, workflow| {
+            let decision =
+                decide(&Facts { bands: Bands::new(0.7, human_review), ..facts(outcome, confidence, workflow) });
+            (decision.row, decision.review, decision.keep_workflow)
+        };
+        let low = Some(ReviewReason::LowConfidence);
+        let inconclusive = Some(ReviewReason::InvestigationInconclusive);
+        for (human_review, confidence, choice, resolved) in [
+            (0.7, 0.35, (13, None, true), (6, inconclusive, false)),
+            (0.7, 0.7, (13, None, true), (4, None, false)),
+            (0.1, 0.6, (13, None, true), (6, inconclusive, false)),
+            (0.9, 0.9, (13, None, true), (4, None, false)),
+            (0.9, 0.89, (13, low, true), (6, inconclusive, false)),
+            (0.9, 0.35, (13, low, true), (6, inconclusive, false)),
+        ] {
+            let shown = format!("{human_review} {confidence}");
+            assert_eq!(decided(human_review, Outcome::None, confidence, valid()), choice, "{shown}");
+            assert_eq!(decided(human_review, Outcome::Resolved, confidence, WorkflowFacts::None), resolved, "{shown}");
+        }
+        let flagged = decide(&Facts { bands: Bands::new(0.7, 0.9), ..facts(Outcome::None, 0.853, valid()) });
+        assert_eq!(flagged.warnings, ["Low confidence selection (85%) - manual review recommended"]);
     }
 
     #[test]

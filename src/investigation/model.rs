@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tracing::Instrument as _;
 
 use super::answer::{RcaAnswer, SelectionAnswer};
-use super::conversation::{Limits, Setting, Stop};
+use super::conversation::{Limits, Setting, Stop, Summaries, Transcript};
 use super::journal::Journal;
 use super::ledger::Ledger;
 use super::outcome::Outcome;
@@ -63,6 +63,8 @@ pub(super) enum NoAnswer {
 #[derive(Debug, Default)]
 struct Course {
     rca: RcaAnswer,
+    /// What was said to find the cause, where the choice of a workflow continues it.
+    transcript: Option<Transcript>,
     /// What is wrong with the target.
     target_problem: Option<String>,
     enrichment: Option<Arc<Enrichment>>,
@@ -130,6 +132,8 @@ pub(super) async fn investigate(
         fence: &fence,
         ledger: &ledger,
         injection: parts.injection.mode,
+        exempt_prefixes: &parts.config.exempt_prefixes,
+        summaries: summaries(parts, llm),
     };
     let context = ContextReader {
         cluster: Arc::clone(&parts.cluster),
@@ -187,6 +191,7 @@ impl Model<'_> {
             turns_max: phase.max_turns,
             tool_calls_max: phase.max_total_tool_calls,
             calls_per_tool_max: phase.max_tool_calls_per_tool,
+            repeated_failures_max: config.max_repeated_failures,
             format_corrections_max: FORMAT_CORRECTIONS_MAX,
             parallel_calls_max: config.max_parallel_tools,
             call_timeout: Duration::from_secs(config.tool_call_timeout_seconds),
@@ -210,6 +215,12 @@ impl Model<'_> {
         let context = json!({"detected_labels": labels, "note": found.labels.sentences().join(" ")});
         Arc::new(CatalogueView::new(Arc::clone(&self.parts.catalogue), filters, Some(context)))
     }
+}
+
+/// Who sums up long results; nobody unless a model is named for it.
+fn summaries(parts: &InvestigatorParts, llm: &Llm) -> Option<Summaries> {
+    let threshold_chars = parts.config.summarizer_threshold()?;
+    Some(Summaries { seat: llm.summary_seat()?, threshold_chars })
 }
 
 /// The run with the deadline that its budget of wall time sets, where there is one: concluding takes `wrap_up` as ever.

@@ -120,6 +120,11 @@ pub(super) fn condense_system() -> &'static str {
     include_str!("prompts/condense_system.md").trim_ascii_end()
 }
 
+/// The system prompt of a summary of one result.
+pub(super) fn summary_system() -> &'static str {
+    include_str!("prompts/summary_system.md").trim_ascii_end()
+}
+
 /// The system prompt of the workflow-selection phase.
 pub(super) fn selection_system(answering: Answering) -> String {
     let contract = answering.selection_contract.trim_end();

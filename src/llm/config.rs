@@ -118,6 +118,9 @@ pub struct LlmConfig {
     /// Certificates that count beside the system's where `tls_ca_file` is absent. Not a key: from `tls.ca_file`.
     #[serde(skip)]
     pub shared_ca_file: Option<PathBuf>,
+    /// Who sums up long results of tools. Not a key: from `investigation.summarizer_model`.
+    #[serde(skip)]
+    pub summary_model: Option<String>,
 }
 
 /// What becomes of another provider or model under a running service.

@@ -25,6 +25,9 @@ pub struct Roster {
     pub rca: ModelFacts,
     pub workflow_discovery: ModelFacts,
     pub fallbacks: Vec<ModelFacts>,
+    /// Who sums up long results of tools, where somebody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<ModelFacts>,
 }
 
 /// A place in the chain of those who answer.

@@ -29,6 +29,8 @@ pub struct Llm {
     rca: Chair,
     workflow_discovery: Chair,
     fallbacks: Vec<Chair>,
+    /// Sums up long results of tools.
+    summary: Option<Chair>,
 }
 
 /// Most entries of `llm.fallbacks`.
@@ -72,12 +74,17 @@ impl Llm {
         for (index, profile) in config.fallbacks.iter().enumerate() {
             fallbacks.push(other(format!("fallbacks[{index}]"), profile)?);
         }
+        let summary = config.summary_model.as_ref().map(|model| {
+            let profile = ProfileConfig { model: Some(model.clone()), ..ProfileConfig::default() };
+            other("summarizer_model".to_owned(), &profile).map(Chair::Taken)
+        });
+        let summary = summary.transpose()?;
         let mut phases = phases.into_iter();
         let mut phase = || phases.next().unwrap_or_else(|| Arc::clone(&base));
         let (rca, workflow_discovery) = (phase(), phase());
         let fallbacks = fallbacks.into_iter().map(Chair::Taken).collect();
         let [base, rca, workflow_discovery] = [base, rca, workflow_discovery].map(Chair::Taken);
-        Ok(Self { base, rca, workflow_discovery, fallbacks })
+        Ok(Self { base, rca, workflow_discovery, fallbacks, summary })
     }
 
     /// Models of which only the facts are known: nobody answers.
@@ -87,6 +94,7 @@ impl Llm {
             rca: Chair::Empty(roster.rca),
             workflow_discovery: Chair::Empty(roster.workflow_discovery),
             fallbacks: roster.fallbacks.into_iter().map(Chair::Empty).collect(),
+            summary: roster.summary.map(Chair::Empty),
         }
     }
 
@@ -96,13 +104,14 @@ impl Llm {
             rca: self.rca.facts(),
             workflow_discovery: self.workflow_discovery.facts(),
             fallbacks: self.fallbacks.iter().map(Chair::facts).collect(),
+            summary: self.summary.as_ref().map(Chair::facts),
         }
     }
 
     /// Says from now on how the breakers stand.
     #[must_use]
     pub fn reporting_to(self, metrics: &Metrics) -> Self {
-        for profile in [&self.base, &self.rca, &self.workflow_discovery].into_iter().chain(&self.fallbacks) {
+        for profile in self.chairs() {
             if let Some(profile) = profile.profile() {
                 profile.report_to(metrics);
             }
@@ -122,7 +131,8 @@ impl Llm {
         let phases = phases.map(|(name, profile)| (format!("llm.phase_models.{name}"), profile));
         let fallbacks = self.fallbacks.iter().enumerate();
         let fallbacks = fallbacks.map(|(index, profile)| (format!("llm.fallbacks[{index}]"), profile));
-        let all = base.into_iter().chain(phases).chain(fallbacks);
+        let summary = self.summary.iter().map(|chair| ("investigation.summarizer_model".to_owned(), chair));
+        let all = base.into_iter().chain(phases).chain(fallbacks).chain(summary);
         all.filter_map(|(name, chair)| Some((name, Arc::clone(chair.profile()?)))).collect()
     }
 
@@ -136,6 +146,11 @@ impl Llm {
         Seat { chain, at: AtomicUsize::new(0) }
     }
 
+    /// Who sums up long results of tools; nobody takes over.
+    pub fn summary_seat(&self) -> Option<Seat> {
+        Some(Seat { chain: vec![self.summary.clone()?], at: AtomicUsize::new(0) })
+    }
+
     /// The built-in responder answers first: nothing it says is a conclusion.
     pub fn is_mock(&self) -> bool {
         self.base.profile().is_some_and(|profile| profile.is_built_in())
@@ -143,8 +158,11 @@ impl Llm {
 
     /// Provider and model of everybody who may have to answer, as they are priced.
     pub fn models(&self) -> impl Iterator<Item = (&str, &str)> {
-        let profiles = [&self.base, &self.rca, &self.workflow_discovery].into_iter().chain(&self.fallbacks);
-        profiles.map(|profile| (profile.provider(), profile.model()))
+        self.chairs().map(|chair| (chair.provider(), chair.model()))
+    }
+
+    fn chairs(&self) -> impl Iterator<Item = &Chair> {
+        [&self.base, &self.rca, &self.workflow_discovery].into_iter().chain(&self.fallbacks).chain(&self.summary)
     }
 
     /// Whether the first provider can be reached: any answer to a request without content counts. Costs nothing.

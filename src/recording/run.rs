@@ -24,7 +24,6 @@ use crate::investigation::{
     FailureCode, InvestigationError, Investigator, InvestigatorParts, ProgressSender, RunContext,
 };
 use crate::metering::Metering;
-use crate::retry::Backoff;
 
 /// A run that is called off stops at its next wait.
 const LAST_WORDS_MAX: Duration = Duration::from_millis(300);
@@ -178,9 +177,8 @@ pub fn parts(recording: &Recording, player: &Arc<Player>) -> Pretence {
         .has_history
         .then(|| Arc::new(TapedHistory { tape: tape.clone(), inner: None }) as Arc<dyn HistorySource>);
     // The same tries again as then, without the waits.
-    let usual = Retrying::default();
-    let backoff = Backoff { base: Duration::ZERO, ..usual.backoff };
-    let config = EnrichmentConfig { retrying: Retrying { backoff, ..usual }, ..EnrichmentConfig::default() };
+    let retrying = Retrying::new(recording.settings.investigation.enrichment_max_retries, Duration::ZERO);
+    let config = EnrichmentConfig { retrying, ..EnrichmentConfig::default() };
     Pretence {
         cluster: Arc::new(TapedCluster { tape: tape.clone(), inner: None, places: recording.places.clone() }),
         enricher: Enricher::new(config, history),

@@ -9,10 +9,12 @@ mod config;
 mod cost;
 mod families;
 pub mod labels;
+mod legacy;
 mod process;
 mod runtime;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ pub use self::labels::{
     PhaseOutcome, RedactedIn, ReloadResult, RetryOutcome, SessionOutcome, SpanFate, StoredStatus, TokenType,
     ToolStatus,
 };
+pub use self::legacy::{LegacyPrefix, MetricsConfig, USER_LABELS_MAX};
 use super::Build;
 
 /// Distinct values of the `model` label; later ones are counted as `other`.
@@ -43,6 +46,8 @@ pub const LABEL_BYTES_MAX: usize = 128;
 pub const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const OTHER: &str = "other";
+/// Label of every tool where tools are not told apart.
+const ALL_TOOLS: &str = "all";
 const TOO_MANY_REQUESTS: u16 = 429;
 
 /// A family could not be registered: a programming mistake in the table of families, found at start.
@@ -64,6 +69,10 @@ struct Inner {
     models: CappedLabel,
     signals: CappedLabel,
     tools: CappedLabel,
+    /// Names of ServiceAccounts in old families.
+    users: CappedLabel,
+    /// Tools are told apart.
+    per_tool: AtomicBool,
 }
 
 /// One call to the model, retries included, for [`Metrics::llm_call`].
@@ -81,12 +90,20 @@ pub struct LlmCall<'a> {
 }
 
 impl Metrics {
-    /// Registers every family and creates the series with closed label sets.
+    /// Registers every present family and creates the series with closed label sets.
     ///
     /// # Errors
     /// Two families with one name, or an illegal name.
     pub fn build() -> Result<Self, MetricsError> {
-        let families = Families::register()?;
+        Self::build_with(&MetricsConfig::default())
+    }
+
+    /// The same, and old families where they are asked for.
+    ///
+    /// # Errors
+    /// Two families with one name, or an illegal name.
+    pub fn build_with(config: &MetricsConfig) -> Result<Self, MetricsError> {
+        let families = Families::register(&config.legacy_names)?;
         let Build { version, commit, rust_version } = Build::CURRENT;
         families.build_info.with_label_values(&[version, commit, rust_version]).set(1);
         Ok(Self(Arc::new(Inner {
@@ -96,6 +113,8 @@ impl Metrics {
             models: CappedLabel::new(MODEL_LABELS_MAX),
             signals: CappedLabel::new(SIGNAL_LABELS_MAX),
             tools: CappedLabel::new(TOOL_LABELS_MAX),
+            users: CappedLabel::new(USER_LABELS_MAX),
+            per_tool: AtomicBool::new(config.per_tool),
         })))
     }
 
@@ -153,6 +172,7 @@ impl Metrics {
             families.llm_token_usage.with_label_values(&[provider, &model, kind.as_str()]).inc_by(count);
             families.llm_tokens.with_label_values(&[kind.as_str()]).inc_by(count);
         }
+        self.old_llm_call(call, provider, &model);
     }
 
     /// One attempt to call the model failed.
@@ -176,7 +196,7 @@ impl Metrics {
     /// A tool call ended. Not for result submission.
     pub fn tool_call(&self, toolset: &str, tool: &str, status: ToolStatus, duration: Duration) {
         let families = &self.0.families;
-        let (toolset, tool) = (cut(toolset), self.0.tools.value(tool));
+        let (toolset, tool) = (cut(toolset), self.tool_label(tool));
         families.tool_calls.with_label_values(&[toolset, &tool, status.as_str()]).inc();
         families.tool_call_seconds.with_label_values(&[toolset, &tool]).observe(duration.as_secs_f64());
         families.investigation_tool_calls.with_label_values(&[&tool]).inc();
@@ -184,9 +204,23 @@ impl Metrics {
 
     /// A tool that exists was asked for and not run.
     pub fn tool_denied(&self, toolset: &str, tool: &str) {
-        let tool = self.0.tools.value(tool);
+        let tool = self.tool_label(tool);
         let labels = &[cut(toolset), &*tool, ToolStatus::Denied.as_str()];
         self.0.families.tool_calls.with_label_values(labels).inc();
+    }
+
+    /// Whether tools are told apart from now on. The series of before end: sums over all tools stay right.
+    pub fn label_tools(&self, per_tool: bool) {
+        if self.0.per_tool.swap(per_tool, Ordering::Relaxed) != per_tool {
+            let families = &self.0.families;
+            families.tool_calls.reset();
+            families.tool_call_seconds.reset();
+            families.investigation_tool_calls.reset();
+        }
+    }
+
+    fn tool_label(&self, tool: &str) -> Arc<str> {
+        if self.0.per_tool.load(Ordering::Relaxed) { self.0.tools.value(tool) } else { ALL_TOOLS.into() }
     }
 
     /// An investigation left the queue after `queued`.
@@ -222,23 +256,21 @@ impl Metrics {
         self.0.families.sessions_stored.with_label_values(&[status.as_str()]).set(gauge_value(count));
     }
 
-    /// Counts a request as in flight until the guard is dropped.
-    pub fn http_request_started(&self) -> InFlight {
+    /// Counts a request as in flight until the guard is dropped. `endpoint` is a route template.
+    pub fn http_request_started(&self, endpoint: &str, method: &str) -> InFlight {
         self.0.families.http_requests_in_flight.inc();
-        InFlight(self.clone())
+        self.old_request_started(endpoint, method)
     }
 
     /// A request was answered. `endpoint` is a route template, never a raw path.
     pub fn http_request_finished(&self, endpoint: &str, method: &str, status: u16, duration: Duration) {
-        let method = match method {
-            "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
-            _ => OTHER,
-        };
+        let method = known_method(method);
         if status == TOO_MANY_REQUESTS {
             self.0.families.http_rate_limited.inc();
         }
-        let labels = &[endpoint, method, &status.to_string()];
-        self.0.families.http_request_seconds.with_label_values(labels).observe(duration.as_secs_f64());
+        let (status, seconds) = (status.to_string(), duration.as_secs_f64());
+        self.0.families.http_request_seconds.with_label_values(&[endpoint, method, &status]).observe(seconds);
+        self.old_request_finished(endpoint, method, &status, seconds);
     }
 
     /// A non-public request was authenticated and authorised, or not.
@@ -321,11 +353,26 @@ impl Metrics {
 
 /// A request being answered; see [`Metrics::http_request_started`].
 #[derive(Debug)]
-pub struct InFlight(Metrics);
+pub struct InFlight {
+    metrics: Metrics,
+    /// Of old families: method and route.
+    labels: Option<[String; 2]>,
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.0.families.http_requests_in_flight.dec();
+        self.metrics.0.families.http_requests_in_flight.dec();
+        if let Some(labels) = &self.labels {
+            self.metrics.old_request_ended(labels);
+        }
+    }
+}
+
+/// A method that may be a label.
+fn known_method(method: &str) -> &str {
+    match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
+        _ => OTHER,
     }
 }
 

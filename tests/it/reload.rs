@@ -228,6 +228,30 @@ async fn the_level_of_the_log_changes_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_readiness_depends_on_changes_at_once() {
+    let mut mounted = Mounted::new("http://127.0.0.1:1");
+    let service = mounted.start();
+    let caller = mounted.caller();
+    let ready = async || {
+        let (status, body) = caller.get(&service, "/ready").await;
+        (status, serde_json::from_str::<Value>(&body).unwrap())
+    };
+    let (status, body) = ready().await;
+    assert_eq!((status, &body["status"], &body["reason"]), (503, &json!("starting"), &json!("llm_unreachable")));
+    for (word, status, shown, degraded) in [
+        ("informational", 200, "down", json!(["llm"])),
+        ("off", 200, "off", json!([])),
+        ("required", 503, "down", json!([])),
+    ] {
+        mounted.main.swap(&[("config.yaml", &main_text(&format!("readiness: {{llm: '{word}'}}\n")))]);
+        assert_eq!(service.wait_for("config_reloaded")["changed"], "readiness.llm");
+        let (told, body) = ready().await;
+        assert_eq!((told, &body["dependencies"]["llm"]["status"]), (status, &json!(shown)), "{word}: {body}");
+        assert_eq!(body["degraded"], degraded, "{word}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_investigation_ends_with_the_model_it_began_with() {
     let provider = Provider::start(|_, number| match number {
         0 => nonsense().after(Duration::from_secs(2)),

@@ -71,6 +71,8 @@ fn live_over(active: &Config, other: &Config) -> Config {
     config.investigation.max_tokens_total = active.investigation.max_tokens_total;
     (config.prompt, config.redact, config.injection) = (other.prompt, other.redact, other.injection);
     config.toolsets = other.toolsets.clone();
+    config.readiness = other.readiness;
+    config.metrics.per_tool = other.metrics.per_tool;
     config.llm = other.llm.clone();
     if let (Some(llm), Some(active)) = (&mut config.llm, &active.llm) {
         llm.identity_change = active.identity_change;
@@ -181,6 +183,29 @@ mod tests {
         assert_eq!(Candidate::of(&active, &load("logging: {level: INFO}\n")).shadowed, Vec::<String>::new());
         let candidate = Candidate::of(&active, &load("logging: {level: DEBUG}\n"));
         assert_eq!((candidate.shadowed, candidate.changed), (vec!["logging.level".to_owned()], vec![]));
+    }
+
+    #[test]
+    fn of_metrics_and_readiness_only_the_old_names_wait() {
+        let active = loaded("metrics: {legacy_names: []}\nreadiness: {llm: start}\n");
+        let other = loaded("metrics: {legacy_names: [holmesgpt], per_tool: false}\nreadiness: {llm: required}\n");
+        let candidate = Candidate::of(&active, &other);
+        assert_eq!(candidate.changed, ["metrics.per_tool", "readiness.llm"]);
+        assert_eq!(candidate.needs_restart, ["metrics.legacy_names"]);
+        let (metrics, readiness) = (&candidate.config.metrics, candidate.config.readiness);
+        assert_eq!((metrics.per_tool, metrics.legacy_names.len()), (false, 0));
+        assert_eq!(readiness, other.config.readiness);
+    }
+
+    #[test]
+    fn a_summarizer_is_part_of_the_model_that_is_built() {
+        let with = |more: &str| loaded(&format!("llm: {{provider: mock, model: a}}\n{more}"));
+        let summed = with("investigation: {summarizer_model: small}\n");
+        let named = |loaded: &Loaded| loaded.config.llm.as_ref().and_then(|llm| llm.summary_model.clone());
+        assert_eq!(named(&summed).as_deref(), Some("small"));
+        assert!(!Candidate::of(&with(""), &summed).keeps_model(&with("").config));
+        assert!(Candidate::of(&summed, &summed).keeps_model(&summed.config));
+        assert_eq!(named(&with("investigation: {summarizer_model: small, summarizer_threshold_chars: 0}\n")), None);
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! Addresses beside the service's own, the limit for each client, and traces.
+//! Addresses beside the service's own, the limit for each client, traces, metrics, and what readiness
+//! depends on.
 
-use super::Kind::{File, Positive, Switch, Text, Texts, Whole};
+use super::Kind::{File, Positive, Switch, Text, Texts, Whole, Word, Words};
 use super::{Key, key};
+use crate::telemetry::metrics::LegacyPrefix;
 
 /// Longest memory of a client, seconds.
 const SECONDS_MAX: u64 = 86_400;
@@ -43,4 +45,25 @@ pub(super) const KEYS: &[Key] = &[
     key("telemetry.tls.ca_file", File, "", "Trust only these certificates."),
     key("telemetry.tls.cert_file", File, "", "Own certificate; needs `key_file`."),
     key("telemetry.tls.key_file", File, "", "Key of the own certificate."),
+    key(
+        "metrics.legacy_names",
+        Words(LegacyPrefix::WORDS),
+        "[]",
+        "January's families are exported as well, under these prefixes.",
+    ),
+    key(
+        "metrics.per_tool",
+        Switch,
+        "true",
+        "Whether metrics tell tools apart; else the labels `tool` and `tool_name` say `all`.",
+    )
+    .now(),
+    key(
+        "readiness.data_storage|llm|kubernetes",
+        Word(&["start", "required", "informational", "off"]),
+        "start",
+        "What it means that this does not answer: `/ready` is 503 until it first does and 200 with `degraded` later \
+         (`start`), 503 whenever it does not (`required`), always 200 with `degraded` (`informational`), nothing (`off`).",
+    )
+    .now(),
 ];

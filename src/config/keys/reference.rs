@@ -41,6 +41,9 @@ fn takes(kind: Kind) -> String {
         Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Secret => "secret text".to_owned(),
         Kind::Texts => "list of texts".to_owned(),
+        Kind::Words(words) => {
+            format!("list of {}", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "))
+        }
         Kind::Numbers(least, most) => format!("list of numbers, {least} to {most}"),
     }
 }

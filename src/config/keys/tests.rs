@@ -148,6 +148,7 @@ fn another(key: &Key) -> Value {
             other(["DEBUG", "ollama"].into_iter().filter(|word| check(word).is_ok()).map(|word| json!(word)).collect())
         }
         Kind::Texts => json!(["sample"]),
+        Kind::Words(words) => json!([words[0]]),
         Kind::Numbers(..) => json!([1.0]),
     }
 }
@@ -181,6 +182,7 @@ fn wrong(key: &Key) -> Vec<Value> {
         Kind::Address(_) => wrong.extend([json!("no address"), json!("ftp://host"), json!(1)]),
         Kind::Word(_) | Kind::Checked(_) => wrong.extend([json!("no such word"), json!(1)]),
         Kind::Texts => wrong.extend([json!("one"), json!([1])]),
+        Kind::Words(_) => wrong.extend([json!("one"), json!([1]), json!(["no such word"])]),
         Kind::Numbers(_, most) => wrong.extend([json!(1), json!([most + 1.0]), json!(["one"])]),
     }
     wrong

@@ -23,9 +23,6 @@ const IN_CLUSTER: &str = "in-cluster discovery, KUBECONFIG or `cluster.kubeconfi
 const RETIRED: &str = "that service was retired";
 const BUILT_IN: &str = "these tools are built in";
 const NO_TLS: &str = "this version speaks plain HTTP: put TLS in front of it and remove the key";
-const NO_SUMMARIES: &str =
-    "this version does not summarise tool output: remove the key, the output is shortened by rules";
-const READINESS: &str = "this version has fixed rules of readiness: remove the key";
 const POLLED: &str = "files are polled by content every `reload.poll_seconds`";
 
 const TABLE: &[(&str, Unbuilt)] = &[
@@ -43,30 +40,6 @@ const TABLE: &[(&str, Unbuilt)] = &[
     ("reload.debounce_ms|fallback_poll_seconds", Ignored(POLLED)),
     ("server.tls.cert_dir", refused(&[""], NO_TLS)),
     ("server.tls_profile", refused(&["Old", "Intermediate", "Modern"], NO_TLS)),
-    (
-        "investigation.selection.conversation",
-        refused(&["seeded"], "this version always begins the selection anew: remove the key"),
-    ),
-    (
-        "investigation.max_repeated_failures",
-        refused(&["3"], "this version stops a tool after 3 equal failures: remove the key"),
-    ),
-    (
-        "investigation.exempt_prefixes.[]",
-        refused(&["todo_"], "this version exempts no tool from its budgets: remove the key"),
-    ),
-    ("investigation.summarizer_threshold_chars", Ignored("tool output is shortened by rules")),
-    ("investigation.summarizer_model", refused(&[""], NO_SUMMARIES)),
-    ("investigation.enrichment_max_retries", refused(&["3"], "look-ups have fixed retries: remove the key")),
-    ("investigation.enrichment_base_backoff_ms", refused(&["1000"], "look-ups have fixed pauses: remove the key")),
-    (
-        "prompt.confidence_threshold_human_review",
-        refused(&["0.7"], "the decision table has fixed bands, the first begins at 0.7: remove the key"),
-    ),
-    ("metrics.legacy_names.[]", refused(&[], "this version exports the current names only: remove the key")),
-    ("metrics.per_tool", refused(&["true"], "this version always labels tools: remove the key")),
-    ("readiness.data_storage|kubernetes", refused(&["required"], READINESS)),
-    ("readiness.llm", refused(&["informational"], READINESS)),
 ];
 
 /// Whether this is such a key.

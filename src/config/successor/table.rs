@@ -10,6 +10,8 @@ pub(super) enum Reading {
     Inverse,
     /// A number, never above this.
     AtMost(u64),
+    /// A number; what is below 0 means 0.
+    NotNegative,
     /// Nothing comes of it, and nobody misses it.
     Ignored(&'static str),
     /// Nothing comes of it; only the successor's own defaults are accepted.
@@ -40,16 +42,15 @@ const fn row(path: &'static str, reading: Reading, targets: &'static [&'static s
     Row { path, reading, targets }
 }
 
-use Reading::{AtMost, Duration, Ignored, IgnoredWhile, Inverse, Must, Off, Renamed, Same, Servers};
+use Reading::{AtMost, Duration, Ignored, IgnoredWhile, Inverse, Must, NotNegative, Off, Renamed, Same, Servers};
 
 /// Most turns of the selection phase that the successor's one number stands for.
 const SELECTION_TURNS_MAX: u64 = 20;
+const MILLISECONDS: f64 = 0.001;
 const SECONDS: f64 = 1.0;
 const MINUTES: f64 = 60.0;
 
 const NO_TLS: &str = "this version speaks plain HTTP: put TLS in front of it";
-const NO_SUMMARIES: &str = "tool output is shortened by rules";
-const FIXED_RETRIES: &str = "look-ups have fixed retries";
 const NO_ALIGNMENT: &str = "this version has no alignment check";
 const NO_FLEET: &str = "this version has no fleet";
 const NOT_INTERACTIVE: &str = "this version has no interactive mode";
@@ -159,10 +160,10 @@ pub(super) const MAIN: &[Row] = &[
     row("ai.investigation.maxTurns", AtMost(SELECTION_TURNS_MAX), &["investigation.selection.max_turns"]),
     row("ai.investigation.resolvedConfidenceThreshold", Same, &["investigation.resolved_confidence_threshold"]),
     row("ai.investigation.inconclusiveConfidenceThreshold", Same, &["investigation.inconclusive_confidence_threshold"]),
-    row("ai.summarizer.threshold", Ignored(NO_SUMMARIES), &[]),
+    row("ai.summarizer.threshold", NotNegative, &["investigation.summarizer_threshold_chars"]),
     row("ai.summarizer.maxToolOutputSize", Same, &["investigation.max_tool_output_chars"]),
-    row("ai.enrichment.maxRetries", IgnoredWhile(&["3"], FIXED_RETRIES), &[]),
-    row("ai.enrichment.baseBackoff", IgnoredWhile(&["1s"], FIXED_RETRIES), &[]),
+    row("ai.enrichment.maxRetries", Same, &["investigation.enrichment_max_retries"]),
+    row("ai.enrichment.baseBackoff", Duration(MILLISECONDS), &["investigation.enrichment_base_backoff_ms"]),
     row(
         "ai.safety.anomaly.maxToolCallsPerTool",
         Same,

@@ -35,7 +35,9 @@ ai:
     provider: openai
     circuitBreaker: {enabled: true, interval: 10s, failureThreshold: 5}
     customHeaders: [{name: X, secretKeyRef: V}]
-  investigation: {maxTurns: 30, safety: {toolCallTimeout: 1m30s}}
+  investigation: {maxTurns: 30, safety: {toolCallTimeout: 1m30s, anomaly: {maxRepeatedFailures: 5, exemptPrefixes: [plan_]}}}
+  enrichment: {maxRetries: 4, baseBackoff: 43ms}
+  summarizer: {threshold: -1, maxToolOutputSize: 5000}
 integrations:
   dataStorage: {url: 'http://ds'}
   tools: {prometheus: {url: 'http://p', timeout: 20s}, alertmanager: {url: '', timeout: 5s}}
@@ -58,6 +60,12 @@ integrations:
                 "rca": {"max_turns": 30},
                 "selection": {"max_turns": 20},
                 "tool_call_timeout_seconds": 90,
+                "max_repeated_failures": 5,
+                "exempt_prefixes": ["plan_"],
+                "summarizer_threshold_chars": 0,
+                "max_tool_output_chars": 5000,
+                "enrichment_max_retries": 4,
+                "enrichment_base_backoff_ms": 43,
             },
             "data_storage": {"url": "http://ds"},
             "toolsets": {

@@ -30,6 +30,8 @@ impl Conversation<'_> {
             Some("turns")
         } else if self.spent.tool_calls >= self.limits.tool_calls_max {
             Some("tool calls")
+        } else if self.runaway.is_over() {
+            Some("tries of one call")
         } else {
             None
         };

@@ -66,15 +66,23 @@ struct Run {
 
 /// A call that was run.
 struct Ran {
-    output: Shown,
+    seen: Seen,
     key: String,
 }
 
-/// What the model is shown of an answer.
-struct Shown {
-    text: String,
-    result_id: String,
-    status: ToolStatus,
+/// An answer that may be shown.
+pub(super) struct Seen {
+    /// As the model called the tool.
+    pub(super) name: String,
+    pub(super) result_id: String,
+    /// Without secrets.
+    pub(super) output: ToolOutput,
+    /// Of the whole answer.
+    pub(super) chars: usize,
+    /// What is paged through is needed letter by letter.
+    pub(super) may_be_summed_up: bool,
+    notes: Vec<String>,
+    reduced: reduce::Reduced,
 }
 
 impl Conversation<'_> {
@@ -104,32 +112,40 @@ impl Conversation<'_> {
                 Err((status, text)) => {
                     (format!("tool={} status={}\n{text}", shown(&call.name), status.as_str()), status)
                 }
-                Ok(Ran { output, key }) => {
+                Ok(Ran { seen, key }) => {
                     let mark = ResultMark {
                         message: self.messages.len(),
                         key: key.clone(),
-                        result_id: output.result_id.clone(),
+                        result_id: seen.result_id.clone(),
                         is_stub: false,
                     };
                     self.results.push(mark);
+                    let status = seen.output.status;
                     if let Some(made) = self.made.get_mut(&key) {
-                        (made.result_id, made.status) = (Some(output.result_id), output.status);
+                        (made.result_id, made.status) = (Some(seen.result_id.clone()), status);
                     }
-                    (output.text, output.status)
+                    let summary = self.summed_up(&seen).await?;
+                    (envelope(setting, &seen, summary.as_ref().unwrap_or(&seen.reduced)), status)
                 }
             };
             let is_error = status == ToolStatus::Error;
+            if is_error && !self.setting.is_exempt(&call.name) {
+                self.runaway.failed(call, self.spent.turns);
+            }
             self.push(Message::ToolResult { call_id: call.id.clone(), content, is_error });
         }
         Ok(())
     }
 
-    /// Budget, tool, arguments, repetition: in this order.
+    /// What failed too often, tool, budget, arguments, repetition: in this order.
     fn plan(&mut self, call: &ToolCall) -> Plan {
         let refuse = |text: String| Plan::Answer(ToolStatus::Error, text);
         let name = call.name.trim();
+        if let Some(told) = self.runaway.refusal(call) {
+            return refuse(told);
+        }
         let Some(tool) = self.tools.find(name).map(Arc::clone) else {
-            self.spent.tool_calls += 1;
+            self.spent.tool_calls += u32::from(!self.setting.is_exempt(name));
             let mut known: Vec<&str> = self.tools.names().collect();
             if !self.setting.answers_in_text() {
                 known.extend(self.submit.iter().map(|tool| tool.name.as_str()));
@@ -137,7 +153,7 @@ impl Conversation<'_> {
             return refuse(format!("{:?} is not available in this step; available: {}", shown(name), known.join(", ")));
         };
         let own_name = tool.definition().name.clone();
-        if tool.is_counted() {
+        if tool.is_counted() && !self.setting.is_exempt(&own_name) {
             if self.spent.tool_calls >= self.limits.tool_calls_max {
                 self.setting.journal.tool_denied(tool.toolset(), &own_name);
                 return refuse(
@@ -213,7 +229,7 @@ pub(super) fn shown(name: &str) -> String {
 }
 
 /// The same text for the same arguments, whatever their order.
-fn canonical(arguments: &Map<String, Value>) -> String {
+pub(super) fn canonical(arguments: &Map<String, Value>) -> String {
     let sorted: std::collections::BTreeMap<&String, &Value> = arguments.iter().collect();
     serde_json::to_string(&sorted).unwrap_or_default()
 }
@@ -265,7 +281,6 @@ impl Run {
         }
         let reduced = reduce::reduce(&output.content, chars_max);
         let is_truncated = reduced.left_out.is_some();
-        let text = envelope(setting, &self.name, &result_id, &output, &self.notes, reduced);
         if matches!(status, metrics::ToolStatus::Error | metrics::ToolStatus::Timeout) {
             spans::failed(&Span::current(), status.as_str());
         }
@@ -284,7 +299,16 @@ impl Run {
                 took,
             })
             .await;
-        Ran { output: Shown { text, result_id, status: output.status }, key: self.key }
+        let seen = Seen {
+            chars: whole.chars().count(),
+            may_be_summed_up: self.tool.is_counted(),
+            name: self.name,
+            result_id,
+            output,
+            notes: self.notes,
+            reduced,
+        };
+        Ran { seen, key: self.key }
     }
 }
 
@@ -402,14 +426,8 @@ fn show_all(value: &mut Value) {
 }
 
 /// First line, remarks, the data between delimiters, what was left out.
-fn envelope(
-    setting: &Setting<'_>,
-    name: &str,
-    result_id: &str,
-    output: &ToolOutput,
-    notes: &[String],
-    reduced: reduce::Reduced,
-) -> String {
+fn envelope(setting: &Setting<'_>, seen: &Seen, reduced: &reduce::Reduced) -> String {
+    let Seen { name, result_id, output, notes, .. } = seen;
     let mut text = format!("tool={name} status={} result_id={result_id}\n", output.status.as_str());
     for note in notes.iter().chain(&output.notes) {
         text.push_str("note: ");
@@ -423,7 +441,7 @@ fn envelope(
         setting.journal.suspicious_result(name, result_id, &kinds);
     }
     text.push_str(&wrapped.text);
-    if let Some(left_out) = reduced.left_out {
+    if let Some(left_out) = &reduced.left_out {
         text.push_str(&format!(
             "\nleft out: {left_out}; read_tool_result(result_id=\"{result_id}\", search=…) shows it"
         ));

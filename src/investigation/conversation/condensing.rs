@@ -112,6 +112,9 @@ impl Conversation<'_> {
     fn replace_earlier(&mut self, kept_from: usize, summary: String) {
         let before = fitting::size_of_messages(&self.messages);
         let mut messages: Vec<Message> = self.messages.iter().take(2).cloned().collect();
+        let is_lost = (messages.len()..kept_from).contains(&self.task);
+        let task = if is_lost { messages.len() } else { self.task };
+        messages.extend(self.messages.get(self.task).filter(|_| is_lost).cloned());
         messages.push(Message::Assistant(AssistantMessage { text: summary, ..AssistantMessage::default() }));
         messages.push(Message::User(NOTICE.to_owned()));
         let moved_to = messages.len();
@@ -121,12 +124,14 @@ impl Conversation<'_> {
             return;
         }
         self.messages = messages;
+        self.task = if task >= kept_from { task - kept_from + moved_to } else { task };
         self.results.retain(|mark| mark.message >= kept_from);
         for mark in &mut self.results {
             mark.message = mark.message - kept_from + moved_to;
         }
         // What was asked before may be asked again: its answer is no longer in the conversation.
         self.made.clear();
+        self.runaway.forget();
         tracing::info!(
             event = "history_condensed",
             chars_before = before,

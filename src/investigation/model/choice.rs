@@ -58,6 +58,9 @@ impl Model<'_> {
         let limits = self.limits(self.parts.config.selection.into());
         let mut conversation =
             Conversation::new(self.setting, Phase::WorkflowSelection, limits, tools, submit, prompts);
+        if let Some(earlier) = course.transcript.take().filter(|_| self.same_model_chooses()) {
+            conversation = conversation.continuing(earlier);
+        }
         let ended = self.converse(&mut conversation, &view, course).await;
         self.journal.metrics().phase_turns(Phase::WorkflowSelection, conversation.turns());
         let outcome = if ended.is_ok() { PhaseOutcome::Success } else { PhaseOutcome::Error };
@@ -84,6 +87,21 @@ impl Model<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A conversation is continued by its own model only: another one may not see what that keeps in it.
+    fn same_model_chooses(&self) -> bool {
+        let [found, chooses] = [&self.setting.rca, &self.setting.selection].map(|seat| (seat.provider(), seat.model()));
+        if found != chooses {
+            let ((_, found_by), (_, model)) = (found, chooses);
+            tracing::info!(
+                event = "selection_begins_anew",
+                found_by,
+                model,
+                "another model chooses the workflow and is told what was found"
+            );
+        }
+        found == chooses
     }
 
     fn hand_over(&self, course: &Course, shortlist: Option<&str>) -> String {

@@ -105,7 +105,7 @@ impl Model<'_> {
             fatal: course.fatal.clone(),
             outcome: course.outcome,
             confidence,
-            resolved_band: self.parts.config.resolved_confidence_threshold,
+            bands: self.parts.bands(),
             workflow,
             target_problem: course.target_problem.clone(),
             unreadable: course.unreadable.clone(),

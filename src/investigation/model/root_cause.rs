@@ -9,8 +9,8 @@ use crate::investigation::answer::{self, RcaAnswer};
 use crate::investigation::conversation::{Conversation, Said, Stop};
 use crate::investigation::journal::Cause;
 use crate::investigation::ledger::ReadToolResult;
-use crate::investigation::prompts;
 use crate::investigation::submit::SubmitTool;
+use crate::investigation::{SelectionConversation, prompts};
 use crate::telemetry::metrics::{Phase, PhaseOutcome};
 use crate::tools::{Tool, arguments, resource_context};
 
@@ -43,6 +43,8 @@ impl Model<'_> {
         self.journal.metrics().phase_turns(Phase::Rca, conversation.turns());
         let outcome = if ended.is_ok() { PhaseOutcome::Success } else { PhaseOutcome::Error };
         self.journal.metrics().phase_finished(Phase::Rca, outcome);
+        let continues = config.selection.conversation == SelectionConversation::Continue;
+        course.transcript = continues.then(|| conversation.into_transcript());
         ended
     }
 

@@ -25,6 +25,7 @@ impl Metrics {
         families.reloads.with_label_values(&[source.as_str(), result.as_str()]).inc();
         if result == ReloadResult::Applied {
             families.last_reload.with_label_values(&[source.as_str()]).set(at);
+            self.old_config_taken_over(at);
         }
     }
 
@@ -33,6 +34,7 @@ impl Metrics {
         let families = &self.0.families.config;
         families.reload_errors.with_label_values(&[source.as_str(), fault.as_str()]).inc();
         families.rejected.with_label_values(&[source.as_str()]).set(1);
+        self.old_config_rejected();
     }
 
     /// What is on disk is what is active, again.

@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod cost;
+mod legacy;
 mod registrar;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
@@ -10,6 +11,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, I
 pub(super) use self::audit::AuditFamilies;
 pub(super) use self::config::ConfigFamilies;
 pub(super) use self::cost::CostFamilies;
+pub(super) use self::legacy::LegacyFamilies;
 pub(super) use self::registrar::Registrar;
 pub use self::registrar::{Family, FamilyKind};
 use super::MetricsError;
@@ -18,6 +20,7 @@ use super::labels::{
     InvestigationStatus, LlmStatus, Phase, PhaseOutcome, RedactedIn, RetryOutcome, SessionOutcome, SpanFate,
     StoredStatus, TokenType,
 };
+use super::legacy::LegacyPrefix;
 use super::process::ProcessFamilies;
 use super::runtime::RuntimeFamilies;
 
@@ -94,13 +97,15 @@ pub(super) struct Families {
     pub(super) build_info: IntGaugeVec,
     pub(super) shutting_down: IntGauge,
     pub(super) spans: IntCounterVec,
+    /// One for each old prefix that is asked for.
+    pub(super) legacy: Vec<LegacyFamilies>,
     pub(super) process: ProcessFamilies,
     pub(super) runtime: RuntimeFamilies,
 }
 
 impl Families {
     #[expect(clippy::too_many_lines, reason = "a table: one line or two for each family")]
-    pub(super) fn register() -> Result<Self, MetricsError> {
+    pub(super) fn register(old: &[LegacyPrefix]) -> Result<Self, MetricsError> {
         let r = Registrar::default();
         let llm = &["provider", "model"];
         let families = Self {
@@ -279,6 +284,11 @@ impl Families {
             )?,
             shutting_down: r.gauge("aiagent_api_shutting_down", "1 while the service drains")?,
             spans: r.counters("aiagent_api_trace_spans_total", "Finished spans of traces", &["result"])?,
+            legacy: LegacyPrefix::ALL
+                .iter()
+                .filter(|prefix| old.contains(prefix))
+                .map(|prefix| LegacyFamilies::register(&r, *prefix))
+                .collect::<Result<_, _>>()?,
             process: ProcessFamilies::register(&r)?,
             runtime: RuntimeFamilies::register(&r)?,
             described: r.described.into_inner(),

@@ -284,7 +284,7 @@ fn closed_sets_exist_before_anything_happens() {
 #[test]
 fn requests_in_flight_follow_their_guards() {
     let metrics = metrics();
-    let guards = [metrics.http_request_started(), metrics.http_request_started()];
+    let guards = [(); 2].map(|()| metrics.http_request_started("/ready", "GET"));
     assert!((value(&metrics.encode(), "aiagent_http_requests_in_flight") - 2.0).abs() < 1e-9);
     drop(guards);
     assert!(value(&metrics.encode(), "aiagent_http_requests_in_flight").abs() < 1e-9);

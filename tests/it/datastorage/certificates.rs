@@ -119,7 +119,8 @@ async fn calls(client: &DataStorage) -> Vec<bool> {
         since: "2026-04-07T10:15:02Z".parse().unwrap(),
         until: "2026-04-07T10:15:30Z".parse().unwrap(),
     };
-    let target = HistoryQuestion { kind: "Pod", name: "p", namespace: Some("shop"), spec_hash: "sha256:1" };
+    let target =
+        HistoryQuestion { kind: "Pod", name: "p", namespace: Some("shop"), spec_hash: "sha256:1", waits: None };
     let is_refused = |error: &CallError| matches!(error, CallError::NotSent(_));
     vec![
         client.post_events(&["{}"]).await == Delivery::Stored,

@@ -45,7 +45,13 @@ async fn questions_have_the_parameters_of_the_published_description() {
         remediation_id: Some("rr-1".to_owned()),
         ..context()
     };
-    let node = holmesgpt_api::datastorage::HistoryQuestion { kind: "Node", name: "n", namespace: None, spec_hash: "h" };
+    let node = holmesgpt_api::datastorage::HistoryQuestion {
+        kind: "Node",
+        name: "n",
+        namespace: None,
+        spec_hash: "h",
+        waits: None,
+    };
     bench.client.action_types(&whole, 0).await.unwrap();
     bench.client.workflows("A", &whole, 0).await.unwrap();
     bench.client.workflow(uuid::Uuid::nil(), Some(&whole)).await.unwrap_err();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use holmesgpt_api::datastorage::{CallError, Delivery, HistoryQuestion, SignalContext};
 use holmesgpt_api::domain::ResourceRef;
-use holmesgpt_api::enrichment::{HistorySource as _, RemoteHistory};
+use holmesgpt_api::enrichment::{HistorySource as _, RemoteHistory, Retrying};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -138,7 +138,7 @@ async fn checklist_7_broken_answers_end_in_time_and_are_errors() {
 
 #[tokio::test]
 async fn checklist_8_history_of_a_cluster_scoped_object() {
-    let node = HistoryQuestion { kind: "Node", name: "n1", namespace: None, spec_hash: "sha256:1" };
+    let node = HistoryQuestion { kind: "Node", name: "n1", namespace: None, spec_hash: "sha256:1", waits: None };
     for (takes_no_namespace, namespaces) in [(false, vec!["", "_cluster"]), (true, vec![""])] {
         let bench = Bench::quick().await;
         bench.stub.keep(Catalogue { takes_no_namespace, ..Catalogue::default() });
@@ -157,7 +157,7 @@ async fn checklist_8_history_of_a_cluster_scoped_object() {
 #[tokio::test]
 async fn checklist_8_history_fails_or_is_empty() {
     let bench = Bench::quick().await;
-    let history = RemoteHistory::new(bench.client.clone());
+    let history = RemoteHistory::new(bench.client.clone(), Retrying::new(2, Duration::from_millis(1)));
     let cart = ResourceRef::namespaced("Deployment", "shop", "cart").with_api_version("apps/v1");
     let entry =
         json!({"remediationUID": "rr-1", "completedAt": "2026-04-07T04:11:00Z", "assessmentReason": "SpecDrift"});
@@ -183,6 +183,20 @@ async fn checklist_8_history_fails_or_is_empty() {
     bench.stub.keep(Catalogue { any_history: Some(other), ..Catalogue::default() });
     let error = history.history(&cart, "sha256:1").await.unwrap_err().to_string();
     assert_eq!(error, "DataStorage answered with the history of another object");
+}
+
+#[tokio::test]
+async fn a_history_is_asked_for_as_often_as_it_is_configured() {
+    let cart = ResourceRef::namespaced("Deployment", "shop", "cart").with_api_version("apps/v1");
+    for (retries, failures, is_told) in [(0, 1, false), (0, 0, true), (1, 1, true), (1, 2, false), (4, 4, true)] {
+        let bench = Bench::quick().await;
+        bench.stub.keep(Catalogue::default());
+        let history = RemoteHistory::new(bench.client.clone(), Retrying::new(retries, Duration::from_millis(1)));
+        bench.stub.oddly((0..failures).map(|_| Odd::status(503)));
+        assert_eq!(history.history(&cart, "sha256:1").await.is_ok(), is_told, "{retries} {failures}");
+        let tries = usize::try_from(retries).unwrap().min(failures) + 1;
+        assert_eq!(targets(&bench).len(), tries, "{retries} {failures}");
+    }
 }
 
 #[tokio::test]
