@@ -62,7 +62,7 @@ struct Account {
 /// One finished tool call as the journal needs it. Texts are redacted.
 pub(super) struct ToolCallRecord<'a> {
     pub(super) index: u64,
-    pub(super) toolset: &'static str,
+    pub(super) toolset: &'a str,
     pub(super) tool: &'a str,
     pub(super) arguments: Map<String, Value>,
     pub(super) result: &'a str,
