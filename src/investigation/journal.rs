@@ -21,6 +21,7 @@ use crate::metering::RunMeter;
 use crate::redaction::Redactor;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{InjectionSign, LlmCall, LlmStatus, Phase, RedactedIn, RetryOutcome, ToolStatus};
+use crate::tools::mcp;
 
 /// Beginning of every placeholder of a secret.
 const REDACTED: &str = "[REDACTED";
@@ -189,11 +190,13 @@ impl Journal {
 
     pub(super) async fn model_asked(&self, asked: Asked<'_>) {
         self.account(asked.phase, |_| {});
+        let (served, toolsets): (Vec<_>, Vec<_>) =
+            asked.toolsets.into_iter().partition(|toolset| mcp::is_served(toolset));
         let payload = Payload::LlmRequest {
             model: asked.model.to_owned(),
             prompt: Excerpt { chars: asked.chars, ..Excerpt::of(asked.newest) },
-            toolsets: asked.toolsets,
-            mcp_servers: Vec::new(),
+            toolsets,
+            mcp_servers: served.iter().map(|group| group.trim_start_matches(mcp::GROUP).to_owned()).collect(),
             tokens_max: None,
         };
         self.record(payload, None).await;

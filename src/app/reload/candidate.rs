@@ -71,6 +71,7 @@ fn live_over(active: &Config, other: &Config) -> Config {
     config.investigation.max_tokens_total = active.investigation.max_tokens_total;
     (config.prompt, config.redact, config.injection) = (other.prompt, other.redact, other.injection);
     config.toolsets = other.toolsets.clone();
+    config.mcp_servers = other.mcp_servers.clone();
     config.llm = other.llm.clone();
     if let (Some(llm), Some(active)) = (&mut config.llm, &active.llm) {
         llm.identity_change = active.identity_change;

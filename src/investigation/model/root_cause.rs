@@ -10,8 +10,10 @@ use crate::investigation::conversation::{Conversation, Said, Stop};
 use crate::investigation::journal::Cause;
 use crate::investigation::ledger::ReadToolResult;
 use crate::investigation::{prompts, submit};
+use crate::llm::ToolDefinition;
 use crate::telemetry::metrics::{Phase, PhaseOutcome};
-use crate::tools::{Tool, arguments, resource_context};
+use crate::tools::mcp::Offer;
+use crate::tools::{Tool, ToolSet, arguments, resource_context};
 
 /// Findings of the analyser offered as hypotheses.
 const HYPOTHESES_MAX: usize = 3;
@@ -22,13 +24,15 @@ impl Model<'_> {
         tracing::info!(event = "phase1_rca_started", "looking for the root cause");
         let config = &self.parts.config;
         let answering = self.setting.answering();
-        let prompts = [
-            prompts::rca_system(config, answering),
-            prompts::rca_user(self.incident, self.guard(), &self.hypotheses(), answering),
-        ];
         let paging: Arc<dyn Tool> = Arc::new(ReadToolResult::new(Arc::clone(self.setting.ledger)));
         let tools = self.parts.tools.clone().with(resource_context::tools(&self.tool_context)).with([paging]);
         let submit = vec![submit::rca_tool()];
+        let offer = self.offer(&tools, &submit).await?;
+        course.warnings.extend(offer.warnings);
+        let tools = tools.with(offer.tools);
+        let mut user = prompts::rca_user(self.incident, self.guard(), &self.hypotheses(), answering);
+        user.push_str(&prompts::tool_servers(&offer.guides, self.guard()));
+        let prompts = [prompts::rca_system(config, answering), user];
         let mut conversation =
             Conversation::new(self.setting, Phase::Rca, self.limits(config.rca), tools, submit, prompts);
         let first = conversation.answer(read).await;
@@ -43,6 +47,28 @@ impl Model<'_> {
         let outcome = if ended.is_ok() { PhaseOutcome::Success } else { PhaseOutcome::Error };
         self.journal.metrics().phase_finished(Phase::Rca, outcome);
         ended
+    }
+
+    /// The tools of MCP servers beside the ones there are. A server that is down costs a warning.
+    async fn offer(&self, tools: &ToolSet, submit: &[ToolDefinition]) -> Result<Offer, NoAnswer> {
+        let (run, servers) = (self.setting.run, &self.parts.mcp);
+        let served = tokio::select! {
+            biased;
+            () = run.cancel.cancelled() => return Err(NoAnswer::Cancelled),
+            served = run.outside.served(servers) => served,
+        };
+        for (server, problem) in served.iter().filter_map(|one| Some((&one.server, one.problem.as_ref()?))) {
+            tracing::warn!(
+                event = "mcp_server_unavailable",
+                server,
+                error = problem,
+                incident_id = self.incident.incident_id,
+                "the tools of an MCP server are not available to this investigation"
+            );
+        }
+        let aliases = tools.iter().flat_map(|tool| tool.aliases().iter().copied());
+        let taken = tools.names().chain(aliases).chain(submit.iter().map(|tool| tool.name.as_str()));
+        Ok(Offer::of(&served, taken, servers, self.setting.redactor))
     }
 
     /// The root cause as far as it is known before a workflow is chosen, for the audit trail.
