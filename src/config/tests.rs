@@ -121,7 +121,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         ":1:26",
         "metrics.legacy_names.0: this version exports the current names only",
     ),
-    ("mcp_servers: {custom: {}}", ":1:15", "mcp_servers.custom.url is required"),
+    ("mcp_servers: {custom: {}}", ":1:23", "mcp_servers.custom.url is required"),
     ("mcp_servers: {custom: {url: 'ftp://m'}}", ":1:29", "mcp_servers.custom.url: must be an absolute address"),
     ("mcp_servers: {custom: {url: 'http://m', mode: stdio}}", ":1:47", "mcp_servers.custom.mode: must be one of"),
     ("mcp_servers: [{url: 'http://m'}]", ":1:14", "mcp_servers: must be a map of keys"),

@@ -119,7 +119,7 @@ fn arguments_that_read_like_instructions_are_not_offered() {
     let refused = definition("s", "a", &tool, &Redactor::new([7; 32]));
     assert_eq!(refused.unwrap_err(), "its arguments read like instructions to a model");
     let mut deep = json!({"type": "string", "description": "x"});
-    for _ in 0..100 {
+    for _ in 0..50 {
         deep = json!({"anyOf": [deep]});
     }
     let tool = ServedTool { parameters: json!({"properties": {"a": deep}}).to_string(), ..tool };
