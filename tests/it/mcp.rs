@@ -2,6 +2,7 @@
 //! misbehaves.
 
 mod peers;
+mod process;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
