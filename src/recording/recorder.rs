@@ -380,9 +380,12 @@ impl Outside for Recorder {
             return Vec::new();
         }
         let slot = self.open(SERVED, Value::Null);
-        let mut served = json!(servers.served().await);
-        redacted_value(&self.redactor, &mut served);
-        let served: Vec<Served> = serde_json::from_value(served).unwrap_or_default();
+        let (redactor, mut served) = (self.redactor.clone(), json!(servers.served().await));
+        let clean = tokio::task::spawn_blocking(move || {
+            redacted_value(&redactor, &mut served);
+            serde_json::from_value::<Vec<Served>>(served).unwrap_or_default()
+        });
+        let served = clean.await.unwrap_or_default();
         slot.close(&served);
         served
     }

@@ -67,6 +67,8 @@ pub enum BuildError {
     File { path: PathBuf, reason: String },
     #[error("HTTP client: {0}")]
     Client(String),
+    #[error("mcp_servers.{server}: {problem}")]
+    Server { server: String, problem: Box<BuildError> },
 }
 
 /// What an [`Endpoint`] is built from.

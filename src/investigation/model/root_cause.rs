@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::Span;
+
 use super::gates::{Gate, Gates};
 use super::{Course, Model, NoAnswer, stopped};
 use crate::domain::{ResourceRef, RootCause};
@@ -66,9 +68,18 @@ impl Model<'_> {
                 "the tools of an MCP server are not available to this investigation"
             );
         }
+        if served.is_empty() {
+            return Ok(Offer::default());
+        }
         let aliases = tools.iter().flat_map(|tool| tool.aliases().iter().copied());
         let taken = tools.names().chain(aliases).chain(submit.iter().map(|tool| tool.name.as_str()));
-        Ok(Offer::of(&served, taken, servers, self.setting.redactor))
+        let taken: Vec<String> = taken.map(str::to_owned).collect();
+        let (servers, redactor, span) = (servers.clone(), self.setting.redactor.clone(), Span::current());
+        // Whole lists of tools are redacted.
+        let offer = tokio::task::spawn_blocking(move || {
+            span.in_scope(|| Offer::of(&served, taken.iter().map(String::as_str), &servers, &redactor))
+        });
+        Ok(offer.await.unwrap_or_default())
     }
 
     /// The root cause as far as it is known before a workflow is chosen, for the audit trail.

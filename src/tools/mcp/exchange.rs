@@ -93,7 +93,7 @@ impl Http {
     /// # Errors
     /// Whatever in the configuration cannot work.
     pub(super) fn build(config: &McpServerConfig) -> Result<Self, BuildError> {
-        let url = endpoint(&config.url).ok_or(BuildError::BadUrl("mcp_servers.*.url"))?;
+        let url = endpoint(&config.url).ok_or(BuildError::BadUrl("url"))?;
         let mut client = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())

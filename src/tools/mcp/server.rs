@@ -50,9 +50,10 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn build(name: &str, config: &McpServerConfig, farewells: TaskTracker) -> Result<Self, BuildError> {
+        let named = |problem| BuildError::Server { server: name.to_owned(), problem: Box::new(problem) };
         Ok(Self {
             name: name.to_owned(),
-            http: Arc::new(Http::build(config)?),
+            http: Arc::new(Http::build(config).map_err(named)?),
             config: config.clone(),
             farewells,
             id: AtomicU64::new(1),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use holmesgpt_api::config::{Loader, Variables};
 use serde_json::{Value, json};
 
 use super::until;
@@ -66,6 +67,22 @@ async fn doctor_has_a_row_for_each_server() {
     }
     assert!(stub.asked().iter().any(|asked| asked.header("authorization") == "Bearer s3cret"));
     assert!(stub.asked().iter().any(|asked| asked.header("host") == "tools.invalid"));
+}
+
+/// The example of `docs/mcp.md` is a configuration as it stands.
+#[test]
+fn the_documented_example_is_understood() {
+    let page = std::fs::read_to_string(root().join("docs/mcp.md")).unwrap();
+    let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    std::fs::write(&path, example).unwrap();
+    let load = |variables: &[(&str, &str)]| Loader::new(&path, Variables::of(variables)).load();
+    let loaded = load(&[("BOARDS_TOKEN", "s3cret")]).unwrap();
+    let asked: Vec<(&str, usize)> =
+        loaded.config.mcp_servers.asked().map(|(name, server)| (name, server.allowed_tools.len())).collect();
+    assert_eq!((asked, loaded.ignored.len()), (vec![("boards", 2)], 0));
+    assert!(load(&[]).unwrap_err().to_string().contains("the variable BOARDS_TOKEN is not set"));
 }
 
 /// Says nothing of use.
