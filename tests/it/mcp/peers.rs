@@ -30,7 +30,6 @@ fn start(python: &str, transport: &str) -> (Peer, String) {
 }
 
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "what was skipped is told")]
 async fn the_official_server_is_understood() {
     let Ok(python) = std::env::var("PEERS_PYTHON") else {
         println!("SKIPPED: the official MCP server needs Python; tests/peers/run installs it and runs this");
