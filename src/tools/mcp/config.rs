@@ -153,6 +153,7 @@ impl McpServerConfig {
         if !(1..=180).contains(&self.timeout_seconds) {
             return Err(format!("{place}.timeout_seconds is {}, it must be 1 to 180", self.timeout_seconds));
         }
+        self.headers.to_map().map_err(|error| format!("{place}: {error}"))?;
         if self.allowed_tools.len() > ALLOWED_MAX {
             let given = self.allowed_tools.len();
             return Err(format!("{place}.allowed_tools has {given} names, at most {ALLOWED_MAX} are offered"));
@@ -199,10 +200,15 @@ mod tests {
             (json!({"a": {"url": "http://m", "read_only_tools": ["x"]}}), "names x, which is not in allowed_tools"),
             (json!({"a b": {"url": "http://m"}, "a_B": {"url": "http://m"}}), "look the same"),
             (json!({"a": {"url": "http://m", "llm_instructions": "x".repeat(8_001)}}), "at most 8000 characters"),
+            (json!({"a": {"url": "http://m", "headers": {"A b": "c"}}}), "mcp_servers.a: header `A b` has a name"),
+            (
+                json!({"a": {"url": "http://m", "headers": {"A": "s3\ncret"}}}),
+                "mcp_servers.a: header `A` has a name or a value",
+            ),
             (Value::Object(many), "mcp_servers has 17 servers"),
         ] {
             let error = read(given.clone()).check().unwrap_err();
-            assert!(error.contains(told), "{given}: {error}");
+            assert!(error.contains(told) && !error.contains("cret"), "{given}: {error}");
         }
         for fine in [
             json!({}),

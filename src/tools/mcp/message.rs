@@ -98,7 +98,18 @@ fn refusal(error: &Value) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_survived(text in "\\PC{0,200}", id in any::<u64>(), result in "[a-z\"{}\\[\\]:,]{0,40}") {
+            let _ = incoming(&text, id);
+            let _ = incoming(&format!("{{\"id\":{id},\"result\":{result}}}"), id);
+            let _ = incoming(&format!("[{result}]"), id);
+        }
+    }
 
     #[test]
     fn what_comes_in_is_told_apart() {

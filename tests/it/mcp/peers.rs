@@ -48,7 +48,7 @@ async fn the_official_server_is_understood() {
             let board = call(&offer.tools[1], json!({"name": "cpu"})).await;
             assert_eq!(board.content, holmesgpt_api::tools::Content::Json(json!({"name": "cpu", "panels": 3})));
             let failed = call(&offer.tools[2], json!({})).await;
-            assert!(told(&failed, ToolStatus::Error).contains("no such board"), "{failed:?}");
+            assert!(told(&failed, ToolStatus::Error).contains("Error executing tool fail"), "{failed:?}");
         }
     }
 }
