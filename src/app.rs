@@ -50,6 +50,7 @@ use crate::store::{Access, Store, StoreLocation};
 use crate::telemetry::logging::LoggingHandle;
 use crate::telemetry::metrics::Dependency;
 use crate::telemetry::{Build, Metrics};
+use crate::tools::mcp::McpPool;
 use current::Singletons;
 
 /// Least time between two discoveries of the cluster's kinds because of unknown names.
@@ -67,6 +68,8 @@ pub struct Core {
     pub current: Current,
     pub store: Store,
     pub audit: AuditTrail,
+    /// MCP servers that are in use.
+    pub mcp: McpPool,
     pub metrics: Metrics,
 }
 
@@ -97,8 +100,10 @@ impl Core {
             catalogue: Arc::clone(&catalogue),
             data_storage: data_storage.clone(),
             audit: audit.clone(),
+            mcp: McpPool::default(),
             metrics: metrics.clone(),
         };
+        let mcp = singletons.mcp.clone();
         let current = Current::new(singletons.snapshot(config, None)?);
         let metering = metering::open(config, current.get().llm.as_deref(), &store).await?;
         let parts = SessionsParts {
@@ -111,7 +116,7 @@ impl Core {
             work: current.work(),
         };
         let sessions = Sessions::open(parts).await?;
-        Ok(Self { sessions, cluster, catalogue, data_storage, current, store, audit, metrics })
+        Ok(Self { sessions, cluster, catalogue, data_storage, current, store, audit, mcp, metrics })
     }
 
     fn singletons(&self) -> Singletons {
@@ -120,6 +125,7 @@ impl Core {
             catalogue: Arc::clone(&self.catalogue),
             data_storage: self.data_storage.clone(),
             audit: self.audit.clone(),
+            mcp: self.mcp.clone(),
             metrics: self.metrics.clone(),
         }
     }

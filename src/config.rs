@@ -23,6 +23,7 @@ mod problem;
 mod reload;
 mod successor;
 mod suggestion;
+mod tool_servers;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,6 +56,7 @@ use crate::telemetry::logging::LoggingConfig;
 use crate::telemetry::metrics::MetricsConfig;
 use crate::telemetry::trace::TraceConfig;
 use crate::tools::ToolsetsConfig;
+use crate::tools::mcp::McpServersConfig;
 
 /// The whole configuration. Absent sections take their documented defaults.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -98,6 +100,8 @@ pub struct Config {
     pub record: Option<PathBuf>,
     /// Optional groups of tools; an absent one is off.
     pub toolsets: ToolsetsConfig,
+    /// Servers whose tools are offered beside ours.
+    pub mcp_servers: McpServersConfig,
     /// Absent: [`Config::data_storage`] says whether the usual one is used.
     pub data_storage: Option<DataStorageConfig>,
     pub tls: TlsConfig,
@@ -155,6 +159,7 @@ impl Config {
             self.catalogue.check(),
             self.data_storage().map_or(Ok(()), |section| section.check()),
             self.toolsets.check(),
+            self.mcp_servers.check(),
             self.check_confinement(),
             self.check_engine(),
         ];
@@ -162,8 +167,16 @@ impl Config {
     }
 
     fn check_confinement(&self) -> Result<(), String> {
+        let is_open = self.investigation.namespaces.is_open();
+        if !is_open && self.mcp_servers.asked().next().is_some() {
+            return Err(
+                "investigation.namespaces confines what tools read, but tools of mcp_servers cannot be confined to \
+                        namespaces: leave it out, or switch the servers off"
+                    .to_owned(),
+            );
+        }
         let reads_metrics = self.toolsets.prometheus().is_some() || self.toolsets.alertmanager().is_some();
-        if reads_metrics && !self.investigation.namespaces.is_open() {
+        if reads_metrics && !is_open {
             return Err(
                 "investigation.namespaces confines what tools read, but metrics and alerts cannot be confined to \
                         namespaces: leave it out, or switch the toolsets `prometheus/metrics` and `alertmanager` off"

@@ -50,6 +50,7 @@ use crate::redaction::injection::InjectionConfig;
 use crate::telemetry::metrics::Phase;
 use crate::telemetry::{Metrics, spans};
 use crate::tools::ToolSet;
+use crate::tools::mcp::McpServers;
 use conclusion::StandIn;
 use decision::Bands;
 use model::NoAnswer;
@@ -69,6 +70,8 @@ pub struct InvestigatorParts {
     pub llm: Option<Arc<Llm>>,
     /// What the model may look at while it searches for the cause.
     pub tools: ToolSet,
+    /// Whose tools it may use as well; they are asked what they have when an investigation begins.
+    pub mcp: McpServers,
     pub audit: AuditTrail,
     pub metrics: Metrics,
 }

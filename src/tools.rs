@@ -2,13 +2,15 @@
 //!
 //! A [`Tool`] reads and returns everything it found as [`Content`]; it neither redacts nor cuts. The turn loop of
 //! `investigation` checks the arguments ([`arguments`]), bounds the time, redacts, and reduces what is too long
-//! ([`reduce`]). No tool changes anything, starts a process or takes an address.
+//! ([`reduce`]). No tool of ours changes anything, starts a process or takes an address; what tools of MCP servers do is for
+//! the operator's allow list to say ([`mcp`]).
 
 pub mod alertmanager;
 pub mod arguments;
 mod endpoint;
 pub mod kubernetes;
 mod logs;
+pub mod mcp;
 pub mod prometheus;
 pub mod reduce;
 mod registry;
@@ -36,8 +38,8 @@ pub trait Tool: Send + Sync + fmt::Debug {
     /// cacheable prefix.
     fn definition(&self) -> &ToolDefinition;
 
-    /// Group of the tool: label of the metrics, name in audit. `kubernetes/core`, `prometheus/metrics`.
-    fn toolset(&self) -> &'static str;
+    /// Group of the tool: label of the metrics, name in audit. `kubernetes/core`, `prometheus/metrics`, `mcp/<server>`.
+    fn toolset(&self) -> &str;
 
     /// Names earlier models know the tool by. They are answered and not offered.
     fn aliases(&self) -> &'static [&'static str] {

@@ -20,6 +20,7 @@ use crate::recording::RecordedInvestigator;
 use crate::sessions::Work;
 use crate::telemetry::Metrics;
 use crate::tools::alertmanager::AlertmanagerClient;
+use crate::tools::mcp::McpPool;
 use crate::tools::prometheus::PrometheusClient;
 use crate::tools::{self, ToolSet};
 
@@ -89,6 +90,8 @@ pub(super) struct Singletons {
     pub(super) catalogue: Arc<dyn Catalogue>,
     pub(super) data_storage: Option<DataStorage>,
     pub(super) audit: AuditTrail,
+    /// MCP servers that are in use.
+    pub(super) mcp: McpPool,
     pub(super) metrics: Metrics,
 }
 
@@ -114,6 +117,7 @@ impl Singletons {
             catalogue: Arc::clone(&self.catalogue),
             llm: llm.clone(),
             tools: read_tools(config, &self.cluster)?,
+            mcp: self.mcp.servers(&config.mcp_servers)?,
             audit: self.audit.clone(),
             metrics: self.metrics.clone(),
         };

@@ -17,6 +17,7 @@ mod monitoring;
 mod report;
 mod rows;
 mod state;
+mod tool_servers;
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -51,7 +52,7 @@ impl Examination {
     pub async fn run(&self) -> Report {
         let until = Instant::now() + self.patience;
         let clients = Clients::build(&self.config).await;
-        let areas: [Running<'_>; 9] = [
+        let areas: [Running<'_>; 10] = [
             Box::pin(async { configuration::check(self, until) }),
             Box::pin(state::check(self, until)),
             Box::pin(callers::check(self, until)),
@@ -60,6 +61,7 @@ impl Examination {
             Box::pin(data_storage::check(self, &clients, until)),
             Box::pin(kubernetes::check(self, &clients, until)),
             Box::pin(monitoring::check(self, until)),
+            Box::pin(tool_servers::check(self, until)),
             Box::pin(async {
                 let mut rows = clock::check(&clients, until).await;
                 rows.extend(certificates::check(self, until));

@@ -15,6 +15,7 @@ use crate::recording::{self, Player, Pretence, Recording, Replayed};
 use crate::store::{Access, Store, StoreLocation};
 use crate::telemetry::Metrics;
 use crate::tools::ToolsetsConfig;
+use crate::tools::mcp::McpServers;
 
 /// Where the tools of a recording would ask, if they were run: a name that never exists (RFC 2606).
 const NOWHERE: &str = "http://recorded.invalid";
@@ -37,6 +38,7 @@ pub async fn replay(recording: &Recording, model: Option<&LlmConfig>) -> Result<
     let audit = AuditTrail::open(&config.audit, store.clone(), metrics.clone()).await?;
     let parts = InvestigatorParts {
         tools: read_tools(&config, &cluster)?,
+        mcp: McpServers::default(),
         config: config.investigation,
         prompt: config.prompt,
         redact: config.redact,

@@ -44,6 +44,7 @@ impl Config {
                 "investigation.timeout_seconds is {seconds}: the calling controller gives up after {CALLER_PATIENCE_SECONDS}"
             ));
         }
+        notices.extend(self.mcp_servers.notices());
         notices.extend(self.audit.notices());
         notices
     }

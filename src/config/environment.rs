@@ -182,7 +182,7 @@ fn data_storage_is_used(root: &Node) -> bool {
 }
 
 /// Relative ones are taken from the folder of the file that names them, as all paths are.
-fn credentials_dir(root: &Node) -> PathBuf {
+pub(super) fn credentials_dir(root: &Node) -> PathBuf {
     const KEY: &[&str] = &["llm", "credentials_dir"];
     match (root.at(KEY), root.text_at(KEY)) {
         (Some(node), Some(text)) => node.origin.folder().unwrap_or(Path::new("")).join(text),
@@ -190,7 +190,7 @@ fn credentials_dir(root: &Node) -> PathBuf {
     }
 }
 
-fn in_directory(directory: &Path, name: &str) -> Option<Node> {
+pub(super) fn in_directory(directory: &Path, name: &str) -> Option<Node> {
     let path = directory.join(name);
     let bytes = document::read(&path).ok().filter(|bytes| bytes.len() <= TEXT_BYTES_MAX)?;
     let text = String::from_utf8(bytes).ok()?;

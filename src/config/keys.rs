@@ -10,6 +10,7 @@ mod reference;
 mod service;
 mod sources;
 mod spending;
+mod tool_servers;
 mod unbuilt;
 
 pub use reference::reference;
@@ -129,6 +130,7 @@ pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
         service::KEYS,
         observing::KEYS,
         sources::KEYS,
+        tool_servers::KEYS,
         investigation::KEYS,
         llm::KEYS,
         llm::PHASES,

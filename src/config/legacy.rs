@@ -1,10 +1,8 @@
-//! Keys of earlier versions that mean something under another name, and tool servers (operations §1.3.4, §1.4).
+//! Keys of earlier versions that mean something under another name (operations §1.4).
 
 use serde_json::Value;
 
-use super::inspection::Findings;
 use super::node::{Content, Node};
-use super::problem::Problem;
 
 /// Old names of keys, and their names now.
 const MOVED: &[(&[&str], &[&str])] = &[
@@ -16,11 +14,11 @@ const MOVED: &[(&[&str], &[&str])] = &[
 
 /// Names that only this page knows.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    MOVED.iter().filter_map(|(old, _)| old.first().copied()).chain(["mcp_servers"])
+    MOVED.iter().filter_map(|(old, _)| old.first().copied())
 }
 
 /// Takes over what stands under old names. One sentence for each thing an operator should know.
-pub(super) fn settle(root: &mut Node, findings: &mut Findings) -> Vec<String> {
+pub(super) fn settle(root: &mut Node) -> Vec<String> {
     let mut notices = Vec::new();
     for (old, new) in MOVED {
         let Some(entry) = root.take(old) else { continue };
@@ -56,7 +54,6 @@ pub(super) fn settle(root: &mut Node, findings: &mut Findings) -> Vec<String> {
         let origin = node.origin.clone();
         root.put(&["logging", "level"], Node::scalar(origin, "DEBUG"));
     }
-    tool_servers(root, findings);
     notices
 }
 
@@ -82,28 +79,4 @@ fn extra_public_endpoints(root: &Node) -> Option<String> {
     });
     let extra: Vec<&str> = paths.filter(|path| !PUBLIC.contains(path)).collect();
     (!extra.is_empty()).then(|| format!("public_endpoints names {}, which need a token all the same", extra.join(", ")))
-}
-
-/// `mcp_servers`: this version has none. A server that is wanted is refused, one that is switched off is ignored.
-fn tool_servers(root: &mut Node, findings: &mut Findings) {
-    const NONE: &str = "this version asks no MCP servers: remove it or set its `enabled: false`";
-    let Some(section) = root.take(&["mcp_servers"]) else { return };
-    match &section.node.content {
-        Content::Map(servers) => {
-            for server in servers {
-                let path = ["mcp_servers".to_owned(), server.name.clone()];
-                let is_off = server.node.child("enabled").is_some_and(|on| on.to_value() == Value::Bool(false));
-                if is_off {
-                    findings.ignore(&path, "this version asks no MCP servers");
-                } else {
-                    findings.wrong.push(Problem::new(&server.origin, &path.join("."), NONE.to_owned()));
-                }
-            }
-        }
-        Content::Scalar(Value::Null) => {}
-        Content::Scalar(_) | Content::List(_) => {
-            let told = "must be a map of servers".to_owned();
-            findings.wrong.push(Problem::new(&section.node.origin, "mcp_servers", told));
-        }
-    }
 }

@@ -12,7 +12,7 @@ use super::files::{self, SdkFile};
 use super::inspection::{self, Findings, IgnoredKey};
 use super::node::{Node, Origin, Source};
 use super::problem::{ConfigError, Problem};
-use super::{document, history, legacy};
+use super::{document, history, legacy, tool_servers};
 
 /// What becomes of keys that nobody knows (operations §1.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +126,8 @@ impl Loader {
         let read = files::read(&self.main, self.sdk.as_ref())?;
         let mut root = read.root;
         let (mut notices, mut findings) = (read.notices, Findings::default());
-        notices.extend(legacy::settle(&mut root, &mut findings));
+        notices.extend(legacy::settle(&mut root));
+        tool_servers::settle(&mut root, &self.variables, &mut findings);
         let names_cluster = root.child("cluster").is_some();
         let semantics_changed = history::changes(&root, read.sdk_hash.is_some());
         let files = root.clone();
@@ -150,6 +151,7 @@ impl Loader {
             config.names_cluster = names_cluster;
             config.settle_ca_file();
             config.settle_summarizer();
+            config.trust_for_tool_servers(&self.variables);
             problems.extend(config.checks().into_iter().map(|reason| placed(&root, &self.main, reason)));
         }
         problems.sort_by_key(|problem| problem.kind);

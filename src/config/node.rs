@@ -115,6 +115,11 @@ impl Node {
         self.entries().iter().find(|entry| entry.name == name).map(|entry| &entry.node)
     }
 
+    pub(super) fn child_mut(&mut self, name: &str) -> Option<&mut Self> {
+        let Content::Map(entries) = &mut self.content else { return None };
+        entries.iter_mut().find(|entry| entry.name == name).map(|entry| &mut entry.node)
+    }
+
     pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |node, name| node.child(name))
     }

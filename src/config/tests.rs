@@ -131,7 +131,10 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         ":1:",
         "prompt.confidence_threshold_human_review: is 0, it must be above 0 and at most 1",
     ),
-    ("mcp_servers: {custom: {url: 'http://m'}}", ":1:15", "mcp_servers.custom: this version asks no MCP servers"),
+    ("mcp_servers: {custom: {}}", ":1:23", "mcp_servers.custom.url is required"),
+    ("mcp_servers: {custom: {url: 'ftp://m'}}", ":1:29", "mcp_servers.custom.url: must be an absolute address"),
+    ("mcp_servers: {custom: {url: 'http://m', mode: stdio}}", ":1:47", "mcp_servers.custom.mode: must be one of"),
+    ("mcp_servers: [{url: 'http://m'}]", ":1:14", "mcp_servers: must be a map of keys"),
 ];
 
 #[test]

@@ -21,6 +21,7 @@ use crate::metering::RunMeter;
 use crate::redaction::Redactor;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{InjectionSign, LlmCall, LlmStatus, Phase, RedactedIn, RetryOutcome, ToolStatus};
+use crate::tools::mcp;
 
 /// Beginning of every placeholder of a secret.
 const REDACTED: &str = "[REDACTED";
@@ -62,7 +63,7 @@ struct Account {
 /// One finished tool call as the journal needs it. Texts are redacted.
 pub(super) struct ToolCallRecord<'a> {
     pub(super) index: u64,
-    pub(super) toolset: &'static str,
+    pub(super) toolset: &'a str,
     pub(super) tool: &'a str,
     pub(super) arguments: Map<String, Value>,
     pub(super) result: &'a str,
@@ -189,11 +190,13 @@ impl Journal {
 
     pub(super) async fn model_asked(&self, asked: Asked<'_>) {
         self.account(asked.phase, |_| {});
+        let (served, toolsets): (Vec<_>, Vec<_>) =
+            asked.toolsets.into_iter().partition(|toolset| mcp::is_served(toolset));
         let payload = Payload::LlmRequest {
             model: asked.model.to_owned(),
             prompt: Excerpt { chars: asked.chars, ..Excerpt::of(asked.newest) },
-            toolsets: asked.toolsets,
-            mcp_servers: Vec::new(),
+            toolsets,
+            mcp_servers: served.iter().map(|group| group.trim_start_matches(mcp::GROUP).to_owned()).collect(),
             tokens_max: None,
         };
         self.record(payload, None).await;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::domain::Cost;
 use crate::llm::{ChatReply, ChatRequest, LlmError, Seat};
 use crate::metering::Level;
+use crate::tools::mcp::{McpServers, Served};
 use crate::tools::{Invocation, Tool, ToolOutput};
 
 /// Time, chance, model and tools as one run sees them. `what` says what the time is for; for one such word, calls come one
@@ -60,6 +61,9 @@ pub trait Outside: Send + Sync + fmt::Debug {
 
     /// One call of a tool, neither redacted nor shortened.
     async fn call(&self, tool: &dyn Tool, call: Invocation<'_>) -> ToolOutput;
+
+    /// What MCP servers offer now.
+    async fn served(&self, servers: &McpServers) -> Vec<Served>;
 }
 
 /// The real clock, real chance, whoever is configured.
@@ -99,6 +103,10 @@ impl Outside for Reality {
 
     async fn call(&self, tool: &dyn Tool, call: Invocation<'_>) -> ToolOutput {
         tool.call(call).await
+    }
+
+    async fn served(&self, servers: &McpServers) -> Vec<Served> {
+        servers.served().await
     }
 }
 

@@ -7,10 +7,12 @@ mod incident;
 mod recovery;
 #[cfg(test)]
 mod tests;
+mod tool_servers;
 
 use std::fmt::Write as _;
 
 pub(super) use answering::Answering;
+pub(super) use tool_servers::section as tool_servers;
 
 use super::config::InvestigationConfig;
 use crate::domain::{Incident, Severity, SignalMode};

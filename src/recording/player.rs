@@ -17,13 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::dialogue::{self, Asked, Plain, Thread, Whole};
 use super::format::{End, Recording};
-use super::recorder::{DEADLINE, asked_of_tool, at};
+use super::recorder::{DEADLINE, SERVED, asked_of_tool, at};
 use super::{canonical, difference};
 use crate::domain::Cost;
 use crate::investigation::{Outside, Reality, redacted_value};
 use crate::llm::{ChatReply, ChatRequest, ErrorKind, LlmError, Seat};
 use crate::metering::Level;
 use crate::redaction::Redactor;
+use crate::tools::mcp::{self, McpServers, Served};
 use crate::tools::{Invocation, Tool, ToolOutput};
 
 /// Most differences kept; the first is what counts.
@@ -395,7 +396,7 @@ impl Outside for Player {
 
     async fn call(&self, tool: &dyn Tool, call: Invocation<'_>) -> ToolOutput {
         let question = asked_of_tool(tool, call);
-        if !self.reading_tools.contains(&tool.definition().name) {
+        if !mcp::is_served(tool.toolset()) && !self.reading_tools.contains(&tool.definition().name) {
             // A tool of the service itself is run again, over recorded ports.
             if !self.asks_model {
                 self.answer("service_tool", question).await;
@@ -405,6 +406,15 @@ impl Outside for Player {
         let answer = self.answer("tool", question).await;
         let output = answer.and_then(|answer| serde_json::from_value(answer).ok());
         output.unwrap_or_else(|| ToolOutput::error(format!("not recorded: {NOT_RECORDED}; use what you have")))
+    }
+
+    /// Nobody is asked, whatever servers there are; a recording without servers holds no such question.
+    async fn served(&self, _servers: &McpServers) -> Vec<Served> {
+        if !self.known.contains_key(SERVED) {
+            return Vec::new();
+        }
+        let answer = self.answer(SERVED, Value::Null).await;
+        answer.and_then(|answer| serde_json::from_value(answer).ok()).unwrap_or_default()
     }
 }
 

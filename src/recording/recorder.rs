@@ -22,10 +22,13 @@ use crate::llm::{ChatReply, ChatRequest, LlmError, Message, Roster, Seat};
 use crate::metering::Level;
 use crate::redaction::Redactor;
 use crate::telemetry::Build;
+use crate::tools::mcp::{self, McpServers, Served};
 use crate::tools::{Invocation, Tool, ToolOutput};
 
 /// What the moment is called at which the budget ends.
 pub(super) const DEADLINE: &str = "deadline";
+/// The port where MCP servers say what they offer.
+pub(super) const SERVED: &str = "mcp.tools";
 /// What is known of a run before it begins.
 #[derive(Debug, Clone)]
 pub(super) struct Beginning {
@@ -358,7 +361,7 @@ impl Outside for Recorder {
     }
 
     async fn call(&self, tool: &dyn Tool, call: Invocation<'_>) -> ToolOutput {
-        let reads = self.beginning.reading_tools.contains(&tool.definition().name);
+        let reads = mcp::is_served(tool.toolset()) || self.beginning.reading_tools.contains(&tool.definition().name);
         let slot = self.open(if reads { "tool" } else { "service_tool" }, asked_of_tool(tool, call));
         let output = tool.call(call).await;
         if !reads {
@@ -370,6 +373,21 @@ impl Outside for Recorder {
         let output = clean.unwrap_or_else(|_| ToolOutput::error("the result was withheld: it could not be redacted"));
         slot.close(&output);
         output
+    }
+
+    async fn served(&self, servers: &McpServers) -> Vec<Served> {
+        if servers.is_empty() {
+            return Vec::new();
+        }
+        let slot = self.open(SERVED, Value::Null);
+        let (redactor, mut served) = (self.redactor.clone(), json!(servers.served().await));
+        let clean = tokio::task::spawn_blocking(move || {
+            redacted_value(&redactor, &mut served);
+            serde_json::from_value::<Vec<Served>>(served).unwrap_or_default()
+        });
+        let served = clean.await.unwrap_or_default();
+        slot.close(&served);
+        served
     }
 }
 

@@ -21,7 +21,7 @@ const MESSAGE_CHARS_MAX: usize = 500;
 /// Addresses longer than this are sent as a form where the server takes one, in bytes.
 const URL_BYTES_MAX: usize = 2_000;
 /// Time to connect.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Extra request headers. Values may be credentials: they are not shown.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
@@ -39,7 +39,7 @@ impl ExtraHeaders {
         self.0.keys().any(|name| name.eq_ignore_ascii_case("authorization"))
     }
 
-    fn to_map(&self) -> Result<HeaderMap, BuildError> {
+    pub(super) fn to_map(&self) -> Result<HeaderMap, BuildError> {
         let mut map = HeaderMap::new();
         for (name, value) in &self.0 {
             let bad = || BuildError::Header { name: name.clone() };
@@ -67,6 +67,8 @@ pub enum BuildError {
     File { path: PathBuf, reason: String },
     #[error("HTTP client: {0}")]
     Client(String),
+    #[error("mcp_servers.{server}: {problem}")]
+    Server { server: String, problem: Box<BuildError> },
 }
 
 /// What an [`Endpoint`] is built from.
@@ -220,7 +222,7 @@ fn base_url(text: &str, key: &'static str) -> Result<Url, BuildError> {
     if matches!(url.scheme(), "http" | "https") && plain { Ok(url) } else { Err(BuildError::BadUrl(key)) }
 }
 
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, BuildError> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, BuildError> {
     let problem = |reason: String| BuildError::File { path: path.to_owned(), reason };
     let bytes = std::fs::read(path).map_err(|error| problem(error.to_string()))?;
     let found = reqwest::Certificate::from_pem_bundle(&bytes).map_err(|error| problem(error.to_string()))?;
@@ -228,7 +230,7 @@ fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, BuildError> {
 }
 
 /// The last cause of an error: `Connection refused`, `invalid peer certificate: UnknownIssuer`.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;

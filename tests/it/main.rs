@@ -22,6 +22,7 @@ mod kubernetes_auth;
 mod live_cluster;
 mod llm;
 mod malformed;
+mod mcp;
 mod metering;
 mod process;
 mod prometheus_tools;

@@ -29,6 +29,7 @@ use serde_json::{Value, json};
 
 use crate::process::root;
 use crate::stubs::datastorage::{DataStorageStub, Odd};
+use crate::stubs::mcp::McpStub;
 use crate::stubs::model::Model;
 use crate::stubs::scripted::{Reply, Scripted};
 use format::{Prepared, Scenario};
@@ -72,6 +73,7 @@ struct Stage {
     model: Model,
     metrics: Scripted,
     storage: Option<DataStorageStub>,
+    _mcp: Option<McpStub>,
     recordings: PathBuf,
     _prepared: Prepared,
 }
@@ -87,10 +89,15 @@ impl Stage {
         }
         let state = prepared.folder.path();
         let storage = storage(scenario, &prepared).await;
+        let mcp = match &scenario.mcp {
+            Some(manner) => Some(McpStub::start(manner.clone()).await),
+            None => None,
+        };
         let addresses = Addresses {
             model: &model.endpoint,
             metrics: &metrics.address,
             storage: storage.as_ref().map(DataStorageStub::url),
+            mcp: mcp.as_ref().map(|stub| format!("{}/mcp", stub.address)),
         };
         let mut config = configuration(scenario, &prepared, &addresses);
         config.record = Some(replayed::folder(&prepared));
@@ -98,7 +105,7 @@ impl Stage {
         let incident = Incident::try_from(AnalyzeBody::parse(prepared.incident.as_bytes()).unwrap()).unwrap();
         let incident = Incident { recovery: scenario.recovery.clone().map(Box::new), ..incident };
         let recordings = replayed::folder(&prepared);
-        Self { core, incident, model, metrics, storage, recordings, _prepared: prepared }
+        Self { core, incident, model, metrics, storage, _mcp: mcp, recordings, _prepared: prepared }
     }
 }
 
@@ -118,12 +125,13 @@ struct Addresses<'a> {
     model: &'a str,
     metrics: &'a str,
     storage: Option<String>,
+    mcp: Option<String>,
 }
 
 impl<'a> Addresses<'a> {
     /// Nothing else is there.
     fn of_model(model: &'a str) -> Self {
-        Self { model, metrics: "http://127.0.0.1:9", storage: None }
+        Self { model, metrics: "http://127.0.0.1:9", storage: None, mcp: None }
     }
 }
 
@@ -151,6 +159,8 @@ fn configuration(scenario: &Scenario, prepared: &Prepared, addresses: &Addresses
         (None, None) => {}
     }
     format::merge(&mut config, &Value::Object(scenario.config.clone()));
+    let text = config.to_string().replace("{{mcp}}", addresses.mcp.as_deref().unwrap_or_default());
+    let config: Value = serde_json::from_str(&text).unwrap();
     write(&config, &folder.join("config.yaml"))
 }
 

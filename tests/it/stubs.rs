@@ -2,6 +2,7 @@
 
 pub(crate) mod apiserver;
 pub(crate) mod datastorage;
+pub(crate) mod mcp;
 pub(crate) mod model;
 pub(crate) mod prometheus;
 pub(crate) mod provider;

@@ -22,6 +22,7 @@ pub enum Area {
     DataStorage,
     Kubernetes,
     Monitoring,
+    ToolServers,
     Clock,
     Certificates,
 }
@@ -37,6 +38,7 @@ impl Area {
             Self::DataStorage => "data_storage",
             Self::Kubernetes => "kubernetes",
             Self::Monitoring => "monitoring",
+            Self::ToolServers => "tool_servers",
             Self::Clock => "clock",
             Self::Certificates => "certificates",
         }

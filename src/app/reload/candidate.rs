@@ -73,6 +73,7 @@ fn live_over(active: &Config, other: &Config) -> Config {
     config.toolsets = other.toolsets.clone();
     config.readiness = other.readiness;
     config.metrics.per_tool = other.metrics.per_tool;
+    config.mcp_servers = other.mcp_servers.clone();
     config.llm = other.llm.clone();
     if let (Some(llm), Some(active)) = (&mut config.llm, &active.llm) {
         llm.identity_change = active.identity_change;

@@ -43,6 +43,7 @@ fn surroundings(path: &[String]) -> Value {
     match path.first().map(String::as_str) {
         Some("llm") => root["llm"] = json!({"model": "m"}),
         Some("data_storage") => root["data_storage"] = json!({}),
+        Some("mcp_servers") => root["mcp_servers"] = json!({path[1].as_str(): {}}),
         _ => {}
     }
     match path.get(1).map(String::as_str) {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::Span;
+
 use super::gates::{Gate, Gates};
 use super::{Course, Model, NoAnswer, stopped};
 use crate::domain::{ResourceRef, RootCause};
@@ -11,8 +13,10 @@ use crate::investigation::journal::Cause;
 use crate::investigation::ledger::ReadToolResult;
 use crate::investigation::submit::SubmitTool;
 use crate::investigation::{SelectionConversation, prompts};
+use crate::llm::ToolDefinition;
 use crate::telemetry::metrics::{Phase, PhaseOutcome};
-use crate::tools::{Tool, arguments, resource_context};
+use crate::tools::mcp::Offer;
+use crate::tools::{Tool, ToolSet, arguments, resource_context};
 
 /// Findings of the analyser offered as hypotheses.
 const HYPOTHESES_MAX: usize = 3;
@@ -23,13 +27,15 @@ impl Model<'_> {
         tracing::info!(event = "phase1_rca_started", "looking for the root cause");
         let config = &self.parts.config;
         let answering = self.setting.answering();
-        let prompts = [
-            prompts::rca_system(config, answering),
-            prompts::rca_user(self.incident, self.guard(), &self.hypotheses(), answering),
-        ];
         let paging: Arc<dyn Tool> = Arc::new(ReadToolResult::new(Arc::clone(self.setting.ledger)));
         let tools = self.parts.tools.clone().with(resource_context::tools(&self.tool_context)).with([paging]);
         let submit = vec![SubmitTool::Result.definition()];
+        let offer = self.offer(&tools, &submit).await?;
+        course.warnings.extend(offer.warnings);
+        let tools = tools.with(offer.tools);
+        let mut user = prompts::rca_user(self.incident, self.guard(), &self.hypotheses(), answering);
+        user.push_str(&prompts::tool_servers(&offer.guides, self.guard()));
+        let prompts = [prompts::rca_system(config, answering), user];
         let mut conversation =
             Conversation::new(self.setting, Phase::Rca, self.limits(config.rca), tools, submit, prompts);
         let first = conversation.answer(read).await;
@@ -46,6 +52,37 @@ impl Model<'_> {
         let continues = config.selection.conversation == SelectionConversation::Continue;
         course.transcript = continues.then(|| conversation.into_transcript());
         ended
+    }
+
+    /// The tools of MCP servers beside the ones there are. A server that is down costs a warning.
+    async fn offer(&self, tools: &ToolSet, submit: &[ToolDefinition]) -> Result<Offer, NoAnswer> {
+        let (run, servers) = (self.setting.run, &self.parts.mcp);
+        let served = tokio::select! {
+            biased;
+            () = run.cancel.cancelled() => return Err(NoAnswer::Cancelled),
+            served = run.outside.served(servers) => served,
+        };
+        for (server, problem) in served.iter().filter_map(|one| Some((&one.server, one.problem.as_ref()?))) {
+            tracing::warn!(
+                event = "mcp_server_unavailable",
+                server,
+                error = problem,
+                incident_id = self.incident.incident_id,
+                "the tools of an MCP server are not available to this investigation"
+            );
+        }
+        if served.is_empty() {
+            return Ok(Offer::default());
+        }
+        let aliases = tools.iter().flat_map(|tool| tool.aliases().iter().copied());
+        let taken = tools.names().chain(aliases).chain(submit.iter().map(|tool| tool.name.as_str()));
+        let taken: Vec<String> = taken.map(str::to_owned).collect();
+        let (servers, redactor, span) = (servers.clone(), self.setting.redactor.clone(), Span::current());
+        // Whole lists of tools are redacted.
+        let offer = tokio::task::spawn_blocking(move || {
+            span.in_scope(|| Offer::of(&served, taken.iter().map(String::as_str), &servers, &redactor))
+        });
+        Ok(offer.await.unwrap_or_default())
     }
 
     /// The root cause as far as it is known before a workflow is chosen, for the audit trail.

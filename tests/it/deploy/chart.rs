@@ -273,6 +273,7 @@ fn the_network_policy_lets_through_what_is_configured() {
         rule("", &[8080]),
         rule("0.0.0.0/0", &[443]),
         rule("", &[9090]),
+        rule("", &[443, 8000]),
         rule("", &[8443]),
     ];
     assert_eq!(egress("network-policy"), expected);

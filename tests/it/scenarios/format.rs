@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::outcome::Outcome;
 use crate::process::root;
 use crate::stubs::datastorage::Catalogue;
+use crate::stubs::mcp::Manner;
 use crate::stubs::model::Step;
 
 /// The cluster of a scenario that names none.
@@ -43,6 +44,8 @@ pub(super) struct Scenario {
     pub(super) metrics: Option<Value>,
     #[serde(default)]
     pub(super) metrics_delay_ms: u64,
+    /// An MCP server; `{{mcp}}` in the configuration is its address.
+    pub(super) mcp: Option<Manner>,
     /// The catalogue and the history behind a DataStorage.
     pub(super) data_storage: Option<Remote>,
     pub(super) script: Vec<Step>,

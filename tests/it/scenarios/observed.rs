@@ -64,8 +64,12 @@ impl Observed {
         let mut merged = Value::Object(std::mem::take(&mut scenario.config));
         format::merge(&mut merged, &section);
         scenario.config = merged.as_object().unwrap().clone();
-        let addresses =
-            Addresses { model: &model.endpoint, metrics: "http://127.0.0.1:9", storage: Some(storage.url()) };
+        let addresses = Addresses {
+            model: &model.endpoint,
+            metrics: "http://127.0.0.1:9",
+            storage: Some(storage.url()),
+            mcp: None,
+        };
         configuration(&scenario, &prepared, &addresses);
         let state = TempDir::new().unwrap();
         let mut command = crate::process::holmesgpt();
