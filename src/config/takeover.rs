@@ -93,11 +93,15 @@ fn settle_data_storage(active: &Loaded, root: &mut Node) {
     }
 }
 
-/// Paths of values that are others, or only in one of the two.
+/// Paths of values that are others, or set in one of the two only. Defaults that come and go with their section are no news.
 fn differing(earlier: &[Field], later: &[Field]) -> Vec<String> {
+    let is_set = |field: &&Field| field.source != Source::Default;
     let mut gone: BTreeMap<&str, &Field> = earlier.iter().map(|field| (field.path.as_str(), field)).collect();
-    let is_new = |field: &&Field| gone.remove(field.path.as_str()).is_none_or(|was| was.value != field.value);
+    let is_new = |field: &&Field| match gone.remove(field.path.as_str()) {
+        Some(was) => was.value != field.value,
+        None => is_set(field),
+    };
     let mut paths: Vec<String> = later.iter().filter(is_new).map(|field| field.path.clone()).collect();
-    paths.extend(gone.into_keys().map(str::to_owned));
+    paths.extend(gone.into_values().filter(is_set).map(|field| field.path.clone()));
     paths
 }

@@ -51,6 +51,7 @@ async fn a_server_that_fails_is_left_alone_by_questions_and_not_by_events() {
     bench.stub.forget_asked();
     bench.stub.oddly([500, 502, 503, 504, 529].map(Odd::status));
     assert_eq!(bench.asks().await, Err(CallError::Status { status: 503, retry_after: None }), "three of five");
+    assert_eq!(bench.asks().await, Err(CallError::Status { status: 529, retry_after: None }), "the other two");
     let suspended = bench.asks().await.unwrap_err();
     assert!(matches!(&suspended, CallError::NotSent(why) if why.contains("left alone")), "{suspended}");
     for _ in 0..3 {

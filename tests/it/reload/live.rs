@@ -33,9 +33,9 @@ async fn state(caller: &Caller, service: &Service, session: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_count_for_the_next_request_and_wake_those_that_wait() {
-    let provider = Provider::start(|_, number| match number {
-        0 => nonsense().after(Duration::from_mins(5)),
-        _ => nonsense(),
+    let provider = Provider::start(|asked, _| match asked.text.contains("early") {
+        true => nonsense().after(Duration::from_mins(5)),
+        false => nonsense(),
     })
     .await;
     let mut mounted = Mounted::new(&provider.address);
@@ -44,7 +44,7 @@ async fn limits_count_for_the_next_request_and_wake_those_that_wait() {
     let caller = mounted.caller();
     let early = caller.post(&service, incident("early")).await;
     let late = caller.post(&service, incident("late")).await;
-    while provider.count() == 0 {
+    while state(&caller, &service, &early).await != "investigating" {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(state(&caller, &service, &late).await, "pending");
@@ -60,7 +60,7 @@ async fn limits_count_for_the_next_request_and_wake_those_that_wait() {
     mounted.says(&service, "budget: {day: {calls: 1}}\n");
     let (status, problem) = post(&caller, &service, "spent").await;
     assert_eq!(status, 503, "{problem}");
-    assert!(problem["detail"].as_str().unwrap().contains("budget of calls"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("budget of model calls"), "{problem}");
     mounted.says(&service, "budget: {day: {calls: 100000}}\n");
     assert_eq!(post(&caller, &service, "more").await.0, 202);
 
@@ -104,7 +104,7 @@ async fn delivery_and_questions_go_by_the_new_settings() {
         let text = format!(
             "auth: {{mode: token}}\ncluster: {{source: bundle, bundle: {root}/examples/oom-cart-api/bundle}}\n\
              catalogue: {{source: directory}}\nshutdown: {{endpoint_delay_seconds: 0}}\nreload: {{poll_seconds: 0.05}}\n\
-             data_storage: {{url: '{url}', token_path: {here}/token{storage}}}\naudit: {{{audit}}}\n"
+             llm: {{provider: mock, model: m}}\ndata_storage: {{url: '{url}', token_path: {here}/token{storage}}}\naudit: {{{audit}}}\n"
         );
         std::fs::write(&path, text).unwrap();
     };
