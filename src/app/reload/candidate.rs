@@ -119,7 +119,7 @@ mod tests {
         let plain = "logging: {level: INFO}\n";
         let model = format!("{plain}llm: {{provider: mock, model: a, identity_change: live}}\n");
         let gone = of(&loaded(&model), plain);
-        assert_eq!((&gone.config().llm, &gone.identity_changes[0].1[..]), (&None, "none"));
+        assert_eq!((&gone.config().llm, gone.identity_changes[0].1.as_str()), (&None, "none"));
         let come = of(&loaded(plain), &model.replace("live", "restart"));
         assert_eq!(come.config().llm.as_ref().map(|llm| llm.identity_change), Some(IdentityChange::Restart));
         assert_eq!(come.takeover.needs_restart, Vec::<String>::new());

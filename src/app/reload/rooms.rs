@@ -77,3 +77,43 @@ impl Rooms {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::api::Form;
+    use crate::app::App;
+    use crate::config::{ClusterConfig, ClusterSource};
+    use crate::store::StoreLocation;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn everything_that_is_live_is_handed_over_and_what_cannot_be_built_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/oom-cart-api/bundle");
+        let cluster =
+            ClusterConfig { source: ClusterSource::Bundle, bundle: Some(bundle.into()), ..ClusterConfig::default() };
+        let mut config = Config::standalone(cluster);
+        config.server.port = 0;
+        let app = App::build(config.clone(), &StoreLocation::in_directory(folder.path())).await.unwrap();
+        let rooms = &app.rooms;
+        config.auth.cache_seconds = 77;
+        config.compat.default_mode = Form::Sync;
+        config.investigation.timeout_seconds = 99;
+        config.budget.caller_day.calls = 5;
+        let mut broken = config.clone();
+        broken.cost.price_file = Some("/nowhere/prices.yaml".into());
+        assert!(rooms.build(&broken, None).is_err());
+        assert_eq!((rooms.auth.get().cache_seconds, rooms.modes.get().default_form), (10, Form::Async));
+
+        rooms.hand_over(&config, rooms.build(&config, None).unwrap());
+        assert_eq!(*rooms.auth.get(), config.auth);
+        let modes = rooms.modes.get();
+        assert_eq!(
+            (modes.default_form, modes.wait_max),
+            (Form::Sync, Duration::from_secs(99)),
+            "as long as a run may take"
+        );
+    }
+}
