@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::effective::{self, Field};
-use super::keys::{self, Key, Live};
+use super::keys::{self, Key, Kind, Live};
 use super::load::{self, Loaded};
 use super::node::{Node, Origin, Source};
 
@@ -13,9 +13,9 @@ use super::node::{Node, Origin, Source};
 pub struct Takeover {
     /// What would count: live keys say what the new one says, keys that need a restart what the active one says.
     pub counting: Loaded,
-    /// Paths of keys whose shown value differs and counts.
+    /// Paths of keys whose value differs and counts.
     pub changed: Vec<String>,
-    /// Paths of keys whose shown value differs and does not count before a restart.
+    /// Paths of keys whose value differs and does not count before a restart. Secrets never do.
     pub needs_restart: Vec<String>,
     /// Paths of keys that changed in a file and are set by something that wins over it.
     pub shadowed: Vec<String>,
@@ -46,7 +46,7 @@ impl Loaded {
         let fields = effective::fields(&root, &config);
         let is_new = |hidden: &&(String, String)| !active.shadowed.contains(hidden);
         Ok(Takeover {
-            changed: differing(&active.fields, &fields),
+            changed: [differing(&active.fields, &fields), other_secrets(&active.root, &root)].concat(),
             needs_restart: differing(&fields, &self.fields),
             shadowed: self.shadowed.iter().filter(is_new).map(|(path, _)| path.clone()).collect(),
             counting: Self { config, fields, root, ..self.clone() },
@@ -104,4 +104,16 @@ fn differing(earlier: &[Field], later: &[Field]) -> Vec<String> {
     let mut paths: Vec<String> = later.iter().filter(is_new).map(|field| field.path.clone()).collect();
     paths.extend(gone.into_values().filter(is_set).map(|field| field.path.clone()));
     paths
+}
+
+/// Paths of secrets that are others than before: shown, they all look alike.
+fn other_secrets(earlier: &Node, later: &Node) -> Vec<String> {
+    let other = |key: &Key| -> Vec<String> {
+        let before = effective::values(earlier, key);
+        let is_other = |(path, node): &(Vec<String>, &Node)| {
+            before.iter().any(|(place, was)| place == path && was.to_value() != node.to_value())
+        };
+        effective::values(later, key).iter().filter(|value| is_other(value)).map(|(path, _)| path.join(".")).collect()
+    };
+    keys::keys().filter(|key| matches!(key.kind, Kind::Secret)).flat_map(other).collect()
 }

@@ -115,6 +115,18 @@ mod tests {
     }
 
     #[test]
+    fn another_secret_is_told_and_not_shown() {
+        let text = |key: &str, header: &str| {
+            format!(
+                "llm: {{provider: mock, model: a, api_key: {key}, custom_headers: [{{name: X, value: {header}}}]}}\n"
+            )
+        };
+        let candidate = of(&loaded(&text("one", "two")), &text("three", "four"));
+        assert_eq!(candidate.takeover.changed, ["llm.api_key", "llm.custom_headers.0.value"]);
+        assert!(!format!("{:?}", candidate.takeover.counting.fields).contains("three"));
+    }
+
+    #[test]
     fn sections_that_come_and_go() {
         let plain = "logging: {level: INFO}\n";
         let model = format!("{plain}llm: {{provider: mock, model: a, identity_change: live}}\n");
