@@ -38,6 +38,7 @@ mod session;
 mod side_doors;
 mod stream;
 mod submission;
+mod traffic;
 
 use std::sync::Arc;
 
@@ -59,14 +60,15 @@ pub use self::openapi::document as openapi;
 pub use self::operations::{ConfigField, ConfigSummary, ConfigView, LlmSummary, RejectedConfig, public_address};
 pub use self::probes::Door;
 use self::problem::Problem;
-use self::rate_limit::RateLimit;
 pub use self::rate_limit::RateLimitConfig;
 pub use self::readiness::{Demand, Phase, Readiness, ReadinessConfig};
 pub use self::server::{ServeConfig, ServerHandle, serve};
 pub use self::side_doors::{Shown, SideDoors};
+pub use self::traffic::Traffic;
 use crate::audit::SecurityAudit;
 use crate::auth::{Authenticator, SessionOwnership};
 use crate::sessions::Sessions;
+use crate::settings::Setting;
 use crate::telemetry::Metrics;
 
 /// What the routes work with. The composition root fills it.
@@ -83,8 +85,8 @@ pub struct AppState {
     pub limits: Limits,
     pub http: HttpConfig,
     pub severities: incident::SeverityVocabulary,
-    /// How submissions are answered.
-    pub modes: Modes,
+    /// How submissions are answered now.
+    pub modes: Setting<Modes>,
     pub ownership: SessionOwnership,
     /// Places of event streams.
     pub streams: Arc<Semaphore>,
@@ -106,27 +108,24 @@ impl FromRef<Arc<AppState>> for Metrics {
 
 /// The whole service behind its layers, ready for [`serve`]; no client is limited.
 pub fn router(state: AppState) -> Router {
-    limited_router(state, &RateLimitConfig::default())
+    let traffic = Traffic::new(state.limits.concurrent_requests_max, &RateLimitConfig::default());
+    limited_router(state, traffic)
 }
 
-/// The same with a limit for each client.
-pub fn limited_router(state: AppState, limit: &RateLimitConfig) -> Router {
-    layered(routes::routes().split_for_parts().0, state, limit)
+/// The same with limits that may change.
+pub fn limited_router(state: AppState, traffic: Traffic) -> Router {
+    layered(routes::routes().split_for_parts().0, state, traffic)
 }
 
-fn layered(routes: Router<Arc<AppState>>, state: AppState, limit: &RateLimitConfig) -> Router {
-    let limit = RateLimit::build(limit);
+fn layered(routes: Router<Arc<AppState>>, state: AppState, traffic: Traffic) -> Router {
+    let Traffic { places, clients } = traffic;
     let state = Arc::new(state);
-    let slots = match state.limits.concurrent_requests_max {
-        0 => None,
-        max => Some(Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)))),
-    };
     let inner: Router = routes
         .fallback(async || Problem::no_route())
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(slots, access::limit_concurrency))
+        .layer(middleware::from_fn_with_state(places, access::limit_concurrency))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), access::authenticate))
-        .layer(middleware::from_fn_with_state(limit, rate_limit::limit_rate))
+        .layer(middleware::from_fn_with_state(clients, rate_limit::limit_rate))
         .layer(middleware::from_fn(access::cross_origin))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), edge::edge))
         // Passes event streams over: they must not wait for a block to fill.

@@ -33,7 +33,7 @@ pub use state_dir::location;
 
 use crate::api::{
     AppState, ConfigSummary, ConfigView, Door, LlmSummary, Readiness, ServeConfig, ServerHandle, Shown, SideDoors,
-    limited_router, public_address, serve,
+    Traffic, limited_router, public_address, serve,
 };
 use crate::audit::{AuditTrail, SecurityAudit};
 use crate::auth::Authenticator;
@@ -45,13 +45,16 @@ use crate::cluster::live::{LiveCluster, LiveConfig};
 use crate::cluster::{Cluster, SharedCluster};
 use crate::config::{CatalogueConfig, CatalogueSource, ClusterConfig, ClusterSource, Config, ShutdownConfig};
 use crate::datastorage::DataStorage;
+use crate::metering::Metering;
 use crate::sessions::{Sessions, SessionsParts};
+use crate::settings::Setting;
 use crate::store::{Access, Store, StoreLocation};
 use crate::telemetry::logging::LoggingHandle;
 use crate::telemetry::metrics::Dependency;
 use crate::telemetry::{Build, Metrics};
 use crate::tools::mcp::McpPool;
 use current::Singletons;
+use reload::Rooms;
 
 /// Least time between two discoveries of the cluster's kinds because of unknown names.
 const KINDS_MISS_INTERVAL: Duration = Duration::from_secs(10);
@@ -70,6 +73,7 @@ pub struct Core {
     pub audit: AuditTrail,
     /// MCP servers that are in use.
     pub mcp: McpPool,
+    pub metering: Metering,
     pub metrics: Metrics,
 }
 
@@ -95,28 +99,30 @@ impl Core {
         if let Some(client) = &data_storage {
             audit.deliver_to(client.clone());
         }
+        let metering = metering::open(config, &store).await?;
         let singletons = Singletons {
             cluster: Arc::clone(&cluster),
             catalogue: Arc::clone(&catalogue),
             data_storage: data_storage.clone(),
             audit: audit.clone(),
             mcp: McpPool::default(),
+            metering: metering.clone(),
             metrics: metrics.clone(),
         };
         let mcp = singletons.mcp.clone();
         let current = Current::new(singletons.snapshot(config, None)?);
-        let metering = metering::open(config, current.get().llm.as_deref(), &store).await?;
+        metering::tell(&metering::unpriced(&metering, &current));
         let parts = SessionsParts {
             config: config.session.clone(),
             timeout: config.investigation.timeout(),
             store: store.clone(),
             audit: audit.clone(),
             metrics: metrics.clone(),
-            metering,
+            metering: metering.clone(),
             work: current.work(),
         };
         let sessions = Sessions::open(parts).await?;
-        Ok(Self { sessions, cluster, catalogue, data_storage, current, store, audit, mcp, metrics })
+        Ok(Self { sessions, cluster, catalogue, data_storage, current, store, audit, mcp, metering, metrics })
     }
 
     fn singletons(&self) -> Singletons {
@@ -126,6 +132,7 @@ impl Core {
             data_storage: self.data_storage.clone(),
             audit: self.audit.clone(),
             mcp: self.mcp.clone(),
+            metering: self.metering.clone(),
             metrics: self.metrics.clone(),
         }
     }
@@ -224,6 +231,8 @@ pub fn catalogue(config: &CatalogueConfig) -> Result<DirectoryCatalogue, Catalog
 #[derive(Debug)]
 pub struct App {
     core: Core,
+    /// Everything whose settings change while it runs.
+    rooms: Rooms,
     readiness: Readiness,
     /// What `GET /config` tells.
     config: ConfigView,
@@ -265,7 +274,13 @@ impl App {
         // Before anything else is wired: whoever asks is told that the service starts.
         let door = Door::closed(readiness.clone(), metrics.clone());
         let server = serve(listener, door.router(), ServeConfig::from(&config.server), stop_serving.clone())?;
-        let shown = Shown { config: &config.server, readiness: &readiness, metrics: &metrics, door: &door, logging };
+        let shown = Shown {
+            config: &config.server,
+            readiness: &readiness,
+            metrics: &metrics,
+            door: &door,
+            logging: logging.clone(),
+        };
         let side_doors = SideDoors::open(shown).map_err(|(address, source)| AppError::Bind { address, source })?;
         let stop_watching = CancellationToken::new();
         watch::heart(&readiness, &stop_watching);
@@ -275,6 +290,16 @@ impl App {
             .await
             .inspect_err(|failure| error!(event = "auth_init_failed", error = %failure, "nobody could be let in"))?;
         let view = ConfigView::new(summary(&config));
+        let rooms = Rooms {
+            current: core.current.clone(),
+            singletons: core.singletons(),
+            sessions: core.sessions.clone(),
+            auth: authenticator.settings(),
+            traffic: Traffic::new(config.server.max_concurrent_requests, &config.server.rate_limit),
+            modes: Setting::new(config.compat.modes(config.investigation.timeout())),
+            readiness: readiness.clone(),
+            logging,
+        };
         let state = AppState {
             sessions: core.sessions.clone(),
             authenticator,
@@ -285,15 +310,15 @@ impl App {
             limits: config.server.limits(),
             http: config.http,
             severities: config.compat.severity_vocabulary,
-            modes: config.compat.modes(config.investigation.timeout()),
+            modes: rooms.modes.clone(),
             ownership: config.auth.session_ownership,
             streams: Arc::new(Semaphore::new(config.server.limits().streams_max)),
             quiet_probes: config.logging.sample_health,
         };
-        door.open(limited_router(state, &config.server.rate_limit));
+        door.open(limited_router(state, rooms.traffic.clone()));
         readiness.tell_catalogue(config.catalogue.source().as_str(), Arc::clone(&core.catalogue));
         watch::spawn(&core, &readiness, &config, &stop_watching);
-        if core.current.get().llm.is_some_and(|llm| llm.is_mock()) {
+        if core.current.get().llm.as_ref().is_some_and(|llm| llm.is_mock()) {
             readiness.mocked(Dependency::Llm);
         }
         readiness.started();
@@ -308,6 +333,7 @@ impl App {
         );
         Ok(Self {
             core,
+            rooms,
             readiness,
             config: view,
             server,

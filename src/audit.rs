@@ -50,6 +50,7 @@ pub use profile::Profile;
 pub use security::SecurityAudit;
 
 use crate::datastorage::DataStorage;
+use crate::settings::Setting;
 use crate::store::{AuditRow, AuditTable, FinalState, QuarantineReason, Store, StoreError, WritePermit};
 use crate::telemetry::Metrics;
 use backpressure::Spool;
@@ -65,7 +66,8 @@ pub struct AuditTrail(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    config: Arc<AuditConfig>,
+    profile: Profile,
+    settings: Setting<AuditConfig>,
     sink: Sink,
     metrics: Metrics,
     clock: Mutex<EventClock>,
@@ -137,7 +139,13 @@ impl AuditTrail {
                 Sink::Outbox { delivery, shipper: Mutex::new(None) }
             }
         };
-        Ok(Self(Arc::new(Inner { store, config: Arc::new(config.clone()), sink, metrics, clock: Mutex::new(clock) })))
+        let (profile, settings) = (config.schema_profile, Setting::new(config.clone()));
+        Ok(Self(Arc::new(Inner { store, profile, settings, sink, metrics, clock: Mutex::new(clock) })))
+    }
+
+    /// Delivers otherwise from the next request on (operations §2.5). Sink, profile and bounds of the outbox stay as they are.
+    pub fn set_config(&self, config: &AuditConfig) {
+        self.0.settings.set(config.clone());
     }
 
     /// Begins to deliver what waits and what will be recorded. Without effect for `audit.sink: local`.
@@ -146,10 +154,10 @@ impl AuditTrail {
         let sender = Sender {
             store: self.0.store.clone(),
             datastorage,
-            config: Arc::clone(&self.0.config),
+            config: self.0.settings.get(),
             metrics: self.0.metrics.clone(),
         };
-        let task = tokio::spawn(shipper::run(sender, Arc::clone(delivery)));
+        let task = tokio::spawn(shipper::run(sender, self.0.settings.clone(), Arc::clone(delivery)));
         *shipper.lock().unwrap_or_else(PoisonError::into_inner) = Some(AbortOnDropHandle::new(task));
     }
 
@@ -158,7 +166,7 @@ impl AuditTrail {
     pub async fn drain(&self) -> u64 {
         let Sink::Outbox { delivery, shipper } = &self.0.sink else { return 0 };
         let is_delivering = shipper.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        if is_delivering && timeout(self.0.config.drain_timeout, delivery.drained()).await.is_err() {
+        if is_delivering && timeout(self.0.settings.get().drain_timeout, delivery.drained()).await.is_err() {
             tracing::warn!(event = "audit_flush_timeout", "undelivered audit events are left to the next start");
         }
         self.stop_delivery();
@@ -206,10 +214,10 @@ impl AuditTrail {
     /// What readiness has to tell now.
     pub fn faults(&self) -> Vec<AuditFault> {
         let Sink::Outbox { delivery, .. } = &self.0.sink else { return Vec::new() };
-        let standing = delivery.standing();
+        let (standing, age_max) = (delivery.standing(), self.0.settings.get().readiness_age_max);
         let present = |fault: &AuditFault| match fault {
             AuditFault::SpoolFull => delivery.spool.is_above_high_water(),
-            AuditFault::Overdue => standing.oldest > self.0.config.readiness_age_max,
+            AuditFault::Overdue => standing.oldest > age_max,
             AuditFault::NotDelivering => !standing.alive,
         };
         AuditFault::ALL.into_iter().filter(present).collect()
@@ -222,7 +230,7 @@ impl AuditTrail {
     /// The event is not recorded; while the disk fails it is kept in memory, to be recorded later. To be logged, never to
     /// change a result.
     pub async fn record(&self, event: AuditEvent) -> Result<(), AuditError> {
-        if !event.payload.kind().exists_in(self.0.config.schema_profile) {
+        if !event.payload.kind().exists_in(self.0.profile) {
             return Ok(());
         }
         let Sink::Outbox { delivery, .. } = &self.0.sink else {
@@ -273,7 +281,7 @@ impl AuditTrail {
         let began = Instant::now();
         let event_type = event.payload.event_type();
         let event_id = Uuid::new_v4();
-        let profile = self.0.config.schema_profile;
+        let profile = self.0.profile;
         let data = to_raw_value(&envelope::event_data(&event, event_id, profile))?;
         let table = self.0.sink.table();
         let permit = self.0.store.permit().await?;

@@ -16,6 +16,7 @@ pub use self::config::{AuthConfig, AuthMode, SessionOwnership};
 use self::kubernetes::KubernetesReviews;
 pub use self::kubernetes::{ApiAccess, KubernetesAuthError, namespace};
 pub use self::token_file::{TokenFile, TokenFileError};
+use crate::settings::Setting;
 use crate::telemetry::metrics::{AuthResult, DenialReason, Metrics};
 
 /// An authenticated and authorised caller.
@@ -117,6 +118,7 @@ pub enum AuthError {
 #[derive(Debug)]
 pub struct Authenticator {
     mode: Mode,
+    settings: Setting<AuthConfig>,
     metrics: Metrics,
 }
 
@@ -147,9 +149,10 @@ impl Authenticator {
         access: &ApiAccess,
         metrics: Metrics,
     ) -> Result<Self, AuthError> {
-        let reviews = KubernetesReviews::build(config, access, metrics.clone()).await?;
+        let settings = Setting::new(config.clone());
+        let reviews = KubernetesReviews::build(settings.clone(), access, metrics.clone()).await?;
         info!(event = "auth_initialized", mode = "kubernetes", "callers are reviewed by the API server");
-        Ok(Self { mode: Mode::Kubernetes(Box::new(reviews)), metrics })
+        Ok(Self { mode: Mode::Kubernetes(Box::new(reviews)), settings, metrics })
     }
 
     /// Token-file mode (architecture decision 11): callers are listed in a file of `<user>:<token>` lines.
@@ -160,7 +163,13 @@ impl Authenticator {
     pub fn open_token_file(config: &AuthConfig, state_dir: &Path, metrics: Metrics) -> Result<Self, AuthError> {
         let path = config.token_file.clone().unwrap_or_else(|| state_dir.join(token_file::DEFAULT_NAME));
         let file = TokenFile::open(path, token_file::RECHECK_INTERVAL)?;
-        Ok(Self { mode: Mode::TokenFile(file), metrics })
+        Ok(Self { mode: Mode::TokenFile(file), settings: Setting::new(config.clone()), metrics })
+    }
+
+    /// Changes what may change under it: `auth.cache_seconds`, `auth.stale_seconds` and `auth.timeout_seconds`, from the next
+    /// request on.
+    pub fn settings(&self) -> Setting<AuthConfig> {
+        self.settings.clone()
     }
 
     /// The token file in token-file mode, for the line that tells the operator where it is.

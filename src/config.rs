@@ -23,6 +23,7 @@ mod problem;
 mod reload;
 mod successor;
 mod suggestion;
+mod takeover;
 mod tool_servers;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub use load::{Hashes, Loaded, Loader, UnknownKeys};
 pub use node::Source;
 pub use problem::{ConfigError, Problem, ProblemKind};
 pub use reload::ReloadConfig;
+pub use takeover::Takeover;
 
 use crate::api::{CompatConfig, HttpConfig, ReadinessConfig, ServerConfig};
 use crate::audit::{AuditConfig, AuditSink};

@@ -6,6 +6,7 @@
 //! level and never shown to callers or to a model.
 
 mod audit;
+mod breaker;
 mod config;
 mod health;
 mod history;
@@ -18,6 +19,8 @@ mod workflows;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
+
 pub use audit::{Delivery, EventWindow, Refused};
 pub use config::{CircuitBreakerConfig, DataStorageConfig, DataStorageTimes};
 pub use health::Generation;
@@ -28,11 +31,14 @@ pub use workflows::{
     WorkflowRecord,
 };
 
+use crate::retry::breaker::Rules;
 use crate::service_account::TokenPool;
+use crate::settings::Setting;
 use crate::telemetry::Metrics;
+use breaker::Guard;
 use health::Health;
-use tls::Reload;
-use transport::Transport;
+use tls::{Built, Reload};
+use transport::{Transport, base_url};
 
 /// Handle to `DataStorage`. Clones share it.
 #[derive(Debug, Clone)]
@@ -41,10 +47,38 @@ pub struct DataStorage(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     transport: Transport,
+    terms: Setting<Terms>,
+    guard: Guard,
+    health: Health,
+}
+
+/// What the next call goes by.
+#[derive(Debug)]
+struct Terms {
     /// For one question, retries included.
     timeout: Duration,
     retry_waits: [Duration; 2],
-    health: Health,
+    /// Named by the operator: no other address is asked for health.
+    health: Option<Url>,
+}
+
+/// Another configuration, read and found good.
+#[derive(Debug)]
+pub struct Prepared {
+    terms: Terms,
+    client: Built,
+    rules: Rules,
+}
+
+impl Terms {
+    fn of(config: &DataStorageConfig) -> Result<Self, DataStorageBuildError> {
+        let named = |text: &String| base_url(text).ok_or(DataStorageBuildError::BadHealthUrl);
+        Ok(Self {
+            timeout: Duration::from_secs(config.timeout),
+            retry_waits: config.times.retry_waits,
+            health: config.health_url.as_ref().map(named).transpose()?,
+        })
+    }
 }
 
 impl DataStorage {
@@ -55,11 +89,29 @@ impl DataStorage {
     pub fn build(config: &DataStorageConfig, metrics: Metrics) -> Result<Self, DataStorageBuildError> {
         let tokens = TokenPool::with_times(config.token_path.clone(), config.times.token);
         Ok(Self(Arc::new(Shared {
+            guard: Guard::new(config.circuit_breaker.rules(), metrics.clone()),
             transport: Transport::build(config, tokens, metrics)?,
-            timeout: Duration::from_secs(config.timeout),
-            retry_waits: config.times.retry_waits,
-            health: Health::new(config.health_url.as_deref())?,
+            terms: Setting::new(Terms::of(config)?),
+            health: Health::default(),
         })))
+    }
+
+    /// Reads what another configuration names, and changes nothing yet. Address, token path and number of connections stay
+    /// as they are. Blocks on files.
+    ///
+    /// # Errors
+    /// Whatever in the section cannot work, in words for the operator.
+    pub fn prepare(&self, config: &DataStorageConfig) -> Result<Prepared, DataStorageBuildError> {
+        let client = self.0.transport.prepare(config)?;
+        Ok(Prepared { terms: Terms::of(config)?, client, rules: config.circuit_breaker.rules() })
+    }
+
+    /// The next call goes by it; calls under way end as they began.
+    pub fn adopt(&self, prepared: Prepared) {
+        let Prepared { terms, client, rules } = prepared;
+        self.0.terms.set(terms);
+        self.0.transport.adopt(client);
+        self.0.guard.set_rules(rules);
     }
 
     /// Takes certificates that have changed; keeps those in use when the new ones are bad. Blocks on files.

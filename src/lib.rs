@@ -11,7 +11,7 @@
 //! ```text
 //! main > cli > app > api > sessions > recording > investigation > { analyser, tools } > enrichment > catalogue > metering
 //!      > { cluster, audit, auth, llm } > { datastorage, store } > service_account
-//!      > { redaction, retry, telemetry } > domain
+//!      > { redaction, retry, settings, telemetry } > domain
 //! ```
 //!
 //! A room may use what stands to its right and nothing else; rooms in one pair of braces do not know each other. `config`
@@ -40,7 +40,7 @@
 //! | [`store`] | `SQLite`: schema, migrations, queries |
 //! | [`service_account`] | how we prove who we are: secrets in files, read again when refused |
 //! | [`redaction`] | what must never leave: secrets taken out by structure and by pattern, injected instructions marked |
-//! | [`retry`], [`telemetry`] | backoff; logs and metrics |
+//! | [`retry`], [`settings`], [`telemetry`] | backoff and breaker; values that change under a running service; logs and metrics |
 //! | [`domain`] | plain types: incident, object, evidence, finding, verdict |
 //!
 //! # The way of one incident
@@ -86,6 +86,7 @@ pub mod redaction;
 pub mod retry;
 pub mod service_account;
 pub mod sessions;
+pub mod settings;
 pub mod store;
 pub mod telemetry;
 pub mod tools;

@@ -4,7 +4,6 @@
 //! [`Llm`] holds every configured profile; a [`Seat`] is who answers one phase of one investigation, and who takes over. A
 //! profile is a route (where, in which dialect), credentials, and an exchange with its breaker and its pace.
 
-mod breaker;
 pub mod chat;
 mod client;
 pub mod codec;

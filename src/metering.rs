@@ -2,7 +2,8 @@
 //!
 //! [`PriceTable`] turns tokens into money. [`Metering`] keeps the book of the day: what every caller and the whole service
 //! used since midnight UTC, in memory to be asked and in the store to survive a restart. A [`RunMeter`] is the meter of one
-//! investigation. Budgets and book are pure; only this page and the meter know the clock and the store.
+//! investigation. Prices and the budgets of days may change at once; an investigation keeps the budget it began with. Budgets
+//! and book are pure; only this page and the meter know the clock and the store.
 
 mod book;
 mod budget;
@@ -21,6 +22,7 @@ pub use prices::{Price, PriceError, PriceTable};
 pub use run::{Entry, RunMeter};
 
 use crate::domain::{Cost, Money};
+use crate::settings::Setting;
 use crate::store::{SpendingRow, Store, StoreError};
 use book::Book;
 
@@ -30,11 +32,17 @@ pub struct Metering(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    prices: PriceTable,
-    budgets: BudgetConfig,
+    terms: Setting<Terms>,
     book: Mutex<Book>,
     /// `None` where nothing has to survive.
     store: Option<Store>,
+}
+
+/// What a call costs now, and what may be spent.
+#[derive(Debug, Default)]
+struct Terms {
+    prices: PriceTable,
+    budgets: BudgetConfig,
 }
 
 impl Metering {
@@ -46,7 +54,14 @@ impl Metering {
         let today = book::day_of(Timestamp::now());
         let rows = store.spending_of(today).await?;
         let book = Mutex::new(Book::of(today, rows.into_iter().map(|row| (row.caller.clone(), spending(&row)))));
-        Ok(Self(Arc::new(Inner { prices, budgets, book, store: Some(store) })))
+        let terms = Setting::new(Terms { prices, budgets });
+        Ok(Self(Arc::new(Inner { terms, book, store: Some(store) })))
+    }
+
+    /// Other prices and budgets from now on (operations §2.5). What was spent today stays; investigations that run keep their
+    /// own budget.
+    pub fn set_terms(&self, prices: PriceTable, budgets: BudgetConfig) {
+        self.0.terms.set(Terms { prices, budgets });
     }
 
     /// Whether another investigation of this caller may begin.
@@ -56,7 +71,7 @@ impl Metering {
     pub fn admits(&self, caller: &str) -> Result<(), Exhausted> {
         let now = Timestamp::now();
         let (service, own) = self.book().spent(book::day_of(now), caller);
-        let budgets = &self.0.budgets;
+        let budgets = self.0.terms.get().budgets;
         let levels = [budgets.day.level(Scope::Day, &service), budgets.caller_day.level(Scope::CallerDay, &own)];
         match Level::worst(levels) {
             Level::Over(limit) => Err(Exhausted { limit, seconds_left: book::seconds_to_midnight(now) }),
@@ -76,7 +91,8 @@ impl Metering {
 
     /// Says what the budgets cannot keep: money is limited, but these models have no price (provider and model each).
     pub fn notices<'a>(&self, models: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
-        notices(&self.0.prices, &self.0.budgets, models)
+        let terms = self.0.terms.get();
+        notices(&terms.prices, &terms.budgets, models)
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

@@ -1,4 +1,7 @@
-//! Pure backoff arithmetic: how long to wait before the next attempt. No clock; callers bring the randomness, [`jitter`].
+//! Pure backoff arithmetic: how long to wait before the next attempt; and the breaker, which says whether to make one. No clock;
+//! callers bring the time and the randomness, [`jitter`].
+
+pub mod breaker;
 
 use std::time::Duration;
 

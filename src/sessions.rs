@@ -13,6 +13,7 @@ mod follow;
 mod lifecycle;
 mod record;
 mod restart;
+mod slots;
 mod submission;
 mod table;
 mod task;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -42,6 +43,7 @@ use crate::audit::AuditTrail;
 use crate::domain::{Incident, Investigation};
 use crate::investigation::{InvestigationError, Investigator, RunContext, Standing};
 use crate::metering::Metering;
+use crate::settings::{Changes, Setting};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::SessionOutcome;
@@ -49,6 +51,7 @@ use crate::telemetry::spans::{self, SessionFacts};
 use crate::telemetry::trace;
 use conclusion::Conclusion;
 use entry::{Ending, Stop};
+use slots::Slots;
 use submission::{Claim, Fingerprint};
 use table::{Admission, Refusal, Table};
 use task::Admitted;
@@ -105,21 +108,36 @@ pub struct Sessions(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    config: SessionsConfig,
-    timeout: Duration,
+    times: Setting<Times>,
     store: Store,
     audit: AuditTrail,
     metrics: Metrics,
     metering: Metering,
     work: Work,
     table: Mutex<Table>,
-    /// Running investigations. Fair: whoever asks first starts first.
-    slots: Arc<Semaphore>,
+    slots: Slots,
     tasks: TaskTracker,
     /// Drain began: housekeeping ends.
     draining: CancellationToken,
     /// Drain is over: what still runs or waits is left for the next start.
     parked: CancellationToken,
+}
+
+/// What sessions go by that the table does not need.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// Between two looks for what is over.
+    sweep: Duration,
+    /// Of sessions accepted from now on: from acceptance to the deadline.
+    budget: Duration,
+    /// How long a run may take to notice its deadline.
+    overrun_max: Duration,
+}
+
+impl Times {
+    fn of(config: &SessionsConfig, budget: Duration) -> Self {
+        Self { sweep: config.ttl / 2, budget, overrun_max: config.overrun_max }
+    }
 }
 
 impl Inner {
@@ -164,13 +182,12 @@ impl Sessions {
     pub async fn open(parts: SessionsParts) -> Result<Self, SessionsError> {
         let SessionsParts { config, timeout, store, audit, metrics, metering, work } = parts;
         let inner = Arc::new(Inner {
-            table: Mutex::new(Table::new(config.clone(), metrics.clone())),
-            slots: Arc::new(Semaphore::new(config.max_concurrent_investigations.min(Semaphore::MAX_PERMITS))),
+            slots: Slots::new(config.max_concurrent_investigations),
+            times: Setting::new(Times::of(&config, timeout)),
+            table: Mutex::new(Table::new(config, metrics.clone())),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             parked: CancellationToken::new(),
-            config,
-            timeout,
             store,
             audit,
             metrics,
@@ -178,14 +195,16 @@ impl Sessions {
             work,
         });
         inner.take_over().await?;
-        inner.tasks.spawn(sweep(Arc::downgrade(&inner), inner.config.ttl / 2, inner.draining.clone()));
+        inner.tasks.spawn(sweep(Arc::downgrade(&inner), inner.times.changes(), inner.draining.clone()));
         Ok(Self(inner))
     }
 
-    /// Other lifetimes and limits from now on; how many investigations run at once stays (operations §2.5). Sessions that
-    /// have ended keep the time they were given.
-    pub fn set_limits(&self, config: &SessionsConfig) {
+    /// Other lifetimes, limits and budget from now on (operations §2.5). Nothing that was accepted is taken back: sessions keep
+    /// their deadline, those that have ended the time they were given, and too many that run are not stopped.
+    pub fn set_limits(&self, config: &SessionsConfig, budget: Duration) {
         self.0.table().set_limits(config);
+        self.0.slots.resize(config.max_concurrent_investigations);
+        self.0.times.set(Times::of(config, budget));
     }
 
     /// Accepts an incident of a caller that comes back for the answer. When this returns, the session survives a crash of
@@ -231,7 +250,8 @@ impl Sessions {
             Admission::New { forgotten, stored } => {
                 let (incident, grace) = (Arc::new(incident), presence.grace());
                 let (at, accepted) = (now_in_microseconds(), Instant::now());
-                self.begin(Admitted { id, incident, claim, grace, at, accepted, stored }, forgotten).await
+                let budget = self.0.times.get().budget;
+                self.begin(Admitted { id, incident, claim, grace, at, accepted, budget, stored }, forgotten).await
             }
         }
     }
@@ -395,11 +415,14 @@ impl Sessions {
 }
 
 /// Forgets what is over, until drain begins or every handle is gone.
-async fn sweep(inner: Weak<Inner>, every: Duration, ending: CancellationToken) {
+async fn sweep(inner: Weak<Inner>, mut changes: Changes<Times>, ending: CancellationToken) {
     loop {
+        let Some(every) = inner.upgrade().map(|inner| inner.times.get().sweep) else { return };
         tokio::select! {
             () = ending.cancelled() => return,
             () = sleep(every) => {}
+            // Lifetimes may be shorter now.
+            _ = changes.next() => continue,
         }
         let Some(inner) = inner.upgrade() else { return };
         let forgotten = inner.table().forget_expired(Instant::now());

@@ -11,11 +11,11 @@ use axum::http::header::{
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Span, error};
 
 use super::edge::{Authenticated, UNMATCHED, source_ip};
 use super::problem::Problem;
+use super::traffic::{Places, Taken};
 use super::{AppState, routes};
 use crate::audit::{AccessRefusal, SecurityAudit};
 use crate::auth::{Attempt, Refusal};
@@ -127,7 +127,7 @@ async fn record(security: &SecurityAudit, attempt: Attempt<'_>, refusal: &Refusa
 
 /// A request's place among those answered at once. Who has to wait long gives it back first.
 #[derive(Debug, Clone)]
-pub(super) struct Place(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+pub(super) struct Place(Arc<Mutex<Option<Taken>>>);
 
 impl Place {
     pub(super) fn give_back(&self) {
@@ -136,18 +136,14 @@ impl Place {
 }
 
 /// Bounds how many authenticated requests are answered at once. Probes are never turned away.
-pub(super) async fn limit_concurrency(
-    State(slots): State<Option<Arc<Semaphore>>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let Some(slots) = slots.filter(|_| !is_public(&request)) else {
+pub(super) async fn limit_concurrency(State(places): State<Places>, mut request: Request, next: Next) -> Response {
+    if is_public(&request) {
         return next.run(request).await;
-    };
-    let Ok(slot) = slots.try_acquire_owned() else {
+    }
+    let Some(taken) = places.take() else {
         return Problem::too_many_requests_at_once().into_response();
     };
-    let place = Place(Arc::new(Mutex::new(Some(slot))));
+    let place = Place(Arc::new(Mutex::new(Some(taken))));
     request.extensions_mut().insert(place.clone());
     let response = next.run(request).await;
     place.give_back();

@@ -42,6 +42,8 @@ pub struct ConfigSummary {
     pub last_reload: Option<String>,
     /// While what is on disk is rejected.
     pub last_rejected: Option<RejectedConfig>,
+    /// Keys that say something else on disk and count with the next start.
+    pub restart_required: Vec<String>,
     /// Every value that counts.
     pub fields: Vec<ConfigField>,
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::access::is_public;
 use super::problem::Problem;
 use super::server::PeerAddress;
+use crate::settings::Setting;
 
 /// Addresses remembered; when there are more, everybody begins anew.
 const CLIENTS_MAX: usize = 16_384;
@@ -65,15 +66,21 @@ impl RateLimitConfig {
     }
 }
 
-/// Buckets of all clients.
-#[derive(Debug)]
+/// Buckets of all clients, and the rules that count now. Clones share them.
+#[derive(Debug, Clone)]
 pub(super) struct RateLimit {
+    rules: Setting<Rules>,
+    table: Arc<Mutex<Table>>,
+}
+
+#[derive(Debug)]
+struct Rules {
+    is_on: bool,
     per_second: f64,
     burst: f64,
     cleanup_interval: Duration,
     age_max: Duration,
     trusted: Vec<Network>,
-    table: Mutex<Table>,
 }
 
 #[derive(Debug)]
@@ -88,42 +95,16 @@ struct Bucket {
     at: Instant,
 }
 
-impl RateLimit {
-    /// `None` when it is off.
-    pub(super) fn build(config: &RateLimitConfig) -> Option<Arc<Self>> {
-        config.enabled.then(|| {
-            Arc::new(Self {
-                per_second: config.requests_per_second,
-                burst: f64::from(config.burst),
-                cleanup_interval: Duration::from_secs(config.cleanup_interval_seconds),
-                age_max: Duration::from_secs(config.max_age_seconds),
-                trusted: config.trusted_proxy_cidrs.iter().filter_map(|text| Network::parse(text)).collect(),
-                table: Mutex::new(Table { buckets: HashMap::new(), swept_at: Instant::now() }),
-            })
-        })
-    }
-
-    /// Takes one request of a client.
-    ///
-    /// # Errors
-    /// It has none left: how long until the next.
-    fn take(&self, client: IpAddr, now: Instant) -> Result<(), Duration> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.saturating_duration_since(table.swept_at) >= self.cleanup_interval {
-            table.swept_at = now;
-            table.buckets.retain(|_, bucket| now.saturating_duration_since(bucket.at) < self.age_max);
+impl Rules {
+    fn of(config: &RateLimitConfig) -> Self {
+        Self {
+            is_on: config.enabled,
+            per_second: config.requests_per_second,
+            burst: f64::from(config.burst),
+            cleanup_interval: Duration::from_secs(config.cleanup_interval_seconds),
+            age_max: Duration::from_secs(config.max_age_seconds),
+            trusted: config.trusted_proxy_cidrs.iter().filter_map(|text| Network::parse(text)).collect(),
         }
-        if table.buckets.len() >= CLIENTS_MAX && !table.buckets.contains_key(&client) {
-            table.buckets.clear();
-        }
-        let bucket = table.buckets.entry(client).or_insert(Bucket { tokens: self.burst, at: now });
-        let earned = now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_second;
-        *bucket = Bucket { tokens: (bucket.tokens + earned).min(self.burst), at: now };
-        if bucket.tokens >= 1.0 {
-            bucket.tokens -= 1.0;
-            return Ok(());
-        }
-        Err(Duration::from_secs_f64((1.0 - bucket.tokens) / self.per_second))
     }
 
     /// The peer, or whom trusted proxies say it stands for.
@@ -143,13 +124,48 @@ impl RateLimit {
     }
 }
 
+impl RateLimit {
+    pub(super) fn new(config: &RateLimitConfig) -> Self {
+        let table = Table { buckets: HashMap::new(), swept_at: Instant::now() };
+        Self { rules: Setting::new(Rules::of(config)), table: Arc::new(Mutex::new(table)) }
+    }
+
+    /// Other rules from the next request on; what clients have left stays, up to the new burst.
+    pub(super) fn change(&self, config: &RateLimitConfig) {
+        self.rules.set(Rules::of(config));
+    }
+
+    /// Takes one request of a client.
+    ///
+    /// # Errors
+    /// It has none left: how long until the next.
+    fn take(&self, rules: &Rules, client: IpAddr, now: Instant) -> Result<(), Duration> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_duration_since(table.swept_at) >= rules.cleanup_interval {
+            table.swept_at = now;
+            table.buckets.retain(|_, bucket| now.saturating_duration_since(bucket.at) < rules.age_max);
+        }
+        if table.buckets.len() >= CLIENTS_MAX && !table.buckets.contains_key(&client) {
+            table.buckets.clear();
+        }
+        let bucket = table.buckets.entry(client).or_insert(Bucket { tokens: rules.burst, at: now });
+        let earned = now.saturating_duration_since(bucket.at).as_secs_f64() * rules.per_second;
+        *bucket = Bucket { tokens: (bucket.tokens + earned).min(rules.burst), at: now };
+        if bucket.tokens >= 1.0 {
+            bucket.tokens -= 1.0;
+            return Ok(());
+        }
+        Err(Duration::from_secs_f64((1.0 - bucket.tokens) / rules.per_second))
+    }
+}
+
 /// Turns a client away that sends too much. Runs before anybody is asked who it is.
-pub(super) async fn limit_rate(State(limit): State<Option<Arc<RateLimit>>>, request: Request, next: Next) -> Response {
-    let limit = limit.filter(|_| !is_public(&request));
+pub(super) async fn limit_rate(State(limit): State<RateLimit>, request: Request, next: Next) -> Response {
+    let rules = limit.rules.get();
     let peer = request.extensions().get::<PeerAddress>().map(|peer| peer.0.ip());
-    if let (Some(limit), Some(peer)) = (limit, peer) {
-        let client = limit.client(peer, request.headers());
-        if let Err(wait) = limit.take(client, Instant::now()) {
+    if let Some(peer) = peer.filter(|_| rules.is_on && !is_public(&request)) {
+        let client = rules.client(peer, request.headers());
+        if let Err(wait) = limit.take(&rules, client, Instant::now()) {
             return Problem::rate_limited(wait).into_response();
         }
     }
@@ -191,11 +207,11 @@ fn bits(address: IpAddr) -> (u128, bool) {
 mod tests {
     use super::*;
 
-    fn limit(change: impl FnOnce(&mut RateLimitConfig)) -> Arc<RateLimit> {
+    fn changed(change: impl FnOnce(&mut RateLimitConfig)) -> RateLimitConfig {
         let mut config = RateLimitConfig { enabled: true, ..RateLimitConfig::default() };
         change(&mut config);
         assert_eq!(config.check(), Ok(()));
-        RateLimit::build(&config).unwrap()
+        config
     }
 
     const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -203,22 +219,36 @@ mod tests {
 
     #[test]
     fn a_burst_then_so_many_in_a_second_for_each_client() {
-        let limit = limit(|_| {});
+        let limit = RateLimit::new(&changed(|_| {}));
+        let take = |client, now| limit.take(&limit.rules.get(), client, now);
         let now = Instant::now();
-        assert_eq!((0..20).filter(|_| limit.take(A, now).is_ok()).count(), 10);
-        assert_eq!(limit.take(A, now), Err(Duration::from_millis(200)));
-        assert_eq!(limit.take(B, now), Ok(()), "another client");
+        assert_eq!((0..20).filter(|_| take(A, now).is_ok()).count(), 10);
+        assert_eq!(take(A, now), Err(Duration::from_millis(200)));
+        assert_eq!(take(B, now), Ok(()), "another client");
         let later = now + Duration::from_secs(1);
-        assert_eq!((0..20).filter(|_| limit.take(A, later).is_ok()).count(), 5);
+        assert_eq!((0..20).filter(|_| take(A, later).is_ok()).count(), 5);
         let much_later = now + Duration::from_secs(3_600);
-        assert_eq!((0..20).filter(|_| limit.take(A, much_later).is_ok()).count(), 10, "no more than a burst");
+        assert_eq!((0..20).filter(|_| take(A, much_later).is_ok()).count(), 10, "no more than a burst");
         assert_eq!(limit.table.lock().unwrap().buckets.len(), 1, "silent clients are forgotten");
-        assert!(RateLimit::build(&RateLimitConfig::default()).is_none());
+    }
+
+    #[test]
+    fn other_rules_count_for_the_next_request() {
+        let limit = RateLimit::new(&changed(|_| {}));
+        let take = |now| limit.take(&limit.rules.get(), A, now);
+        let now = Instant::now();
+        assert_eq!(take(now), Ok(()));
+        limit.change(&changed(|config| config.burst = 3));
+        assert_eq!((0..20).filter(|_| take(now).is_ok()).count(), 3, "nobody keeps more than the new burst");
+        limit.change(&changed(|config| (config.burst, config.requests_per_second) = (100, 50.0)));
+        let later = now + Duration::from_secs(1);
+        assert_eq!((0..200).filter(|_| take(later).is_ok()).count(), 50);
     }
 
     #[test]
     fn proxies_are_believed_when_they_are_trusted() {
-        let limit = limit(|config| config.trusted_proxy_cidrs = vec!["10.0.0.0/8".into(), "fd00::/8".into()]);
+        let rules =
+            Rules::of(&changed(|config| config.trusted_proxy_cidrs = vec!["10.0.0.0/8".into(), "fd00::/8".into()]));
         for (peer, told, expected) in [
             ("192.0.2.9", "192.0.2.1", "192.0.2.9"),
             ("10.1.2.3", "192.0.2.1", "192.0.2.1"),
@@ -229,7 +259,7 @@ mod tests {
             ("10.1.2.3", "", "10.1.2.3"),
         ] {
             let headers = HeaderMap::from_iter([(FORWARDED_FOR, told.parse().unwrap())]);
-            let client = limit.client(peer.parse().unwrap(), &headers);
+            let client = rules.client(peer.parse().unwrap(), &headers);
             assert_eq!(client, expected.parse::<IpAddr>().unwrap(), "{peer} {told}");
         }
     }

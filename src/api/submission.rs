@@ -20,7 +20,7 @@ use super::json::Invalid;
 use super::mode::{Choice, Form, Mode, Preferences, choose};
 use super::problem::Problem;
 use super::session::{Outcome, error_text, outcome};
-use super::{AppState, body, incident, recovery};
+use super::{AppState, Modes, body, incident, recovery};
 use crate::auth::Caller;
 use crate::domain::{Incident, RequestShape};
 use crate::sessions::{Presence, SessionId, SessionKind, SessionRecord, SessionState, Submission, Waited};
@@ -100,12 +100,13 @@ pub(super) async fn submit(
         SessionKind::Incident => incident::decode(&bytes)?,
         SessionKind::Recovery => recovery::decode(&bytes)?,
     };
-    let otherwise = otherwise(state, kind, incident.shape);
-    let choice = choose(asked.form?, asked.preferences, otherwise, state.modes.wait_max);
+    let modes = state.modes.get();
+    let otherwise = otherwise(&modes, kind, incident.shape);
+    let choice = choose(asked.form?, asked.preferences, otherwise, modes.wait_max);
     info!(event = "incident_analysis_requested", incident_id = incident.incident_id, kind = kind.as_str(), "received");
     let presence = match choice.mode {
         Mode::Async | Mode::Hybrid { .. } => Presence::Returns,
-        Mode::Sync { .. } => Presence::Waits { grace: state.modes.detach_grace },
+        Mode::Sync { .. } => Presence::Waits { grace: modes.detach_grace },
     };
     let submission = Submission { incident: incident.clone(), caller: caller.user, key: asked.key?, presence };
     // Kept until the answer is there: while it exists, somebody waits.
@@ -124,11 +125,11 @@ pub(super) async fn submit(
 }
 
 /// What the body asks for (http-api §1.4, rows 5 to 8).
-fn otherwise(state: &AppState, kind: SessionKind, shape: RequestShape) -> Form {
+fn otherwise(modes: &Modes, kind: SessionKind, shape: RequestShape) -> Form {
     let is_january = shape == RequestShape::January;
     match kind {
-        SessionKind::Incident if is_january && state.modes.sync_for_signal_type => Form::Sync,
-        SessionKind::Incident => state.modes.default_form,
+        SessionKind::Incident if is_january && modes.sync_for_signal_type => Form::Sync,
+        SessionKind::Incident => modes.default_form,
         SessionKind::Recovery if is_january => Form::Sync,
         SessionKind::Recovery => Form::Async,
     }

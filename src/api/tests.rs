@@ -16,7 +16,7 @@ use crate::sessions::{SessionsConfig, SessionsParts, Work};
 use crate::store::{Access, Store, StoreLocation};
 
 fn unlimited(routes: Router<Arc<AppState>>, state: AppState) -> Router {
-    layered(routes, state, &RateLimitConfig::default())
+    layered(routes, state, Traffic::new(0, &RateLimitConfig::default()))
 }
 
 async fn state(folder: &std::path::Path) -> AppState {
@@ -47,7 +47,7 @@ async fn state(folder: &std::path::Path) -> AppState {
         limits: Limits::default(),
         http: HttpConfig::default(),
         severities: incident::SeverityVocabulary::Auto,
-        modes: CompatConfig::default().modes(Duration::from_secs(1)),
+        modes: Setting::new(CompatConfig::default().modes(Duration::from_secs(1))),
         ownership: SessionOwnership::Off,
         streams: Arc::new(Semaphore::new(1)),
         quiet_probes: true,

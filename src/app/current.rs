@@ -2,7 +2,7 @@
 //! with, through all phases and retries (operations §2.4).
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::AppError;
@@ -16,8 +16,10 @@ use crate::domain::{Incident, Investigation};
 use crate::enrichment::{Enricher, EnrichmentConfig, HistorySource, RemoteHistory, Retrying};
 use crate::investigation::{InvestigationConfig, InvestigationError, Investigator, InvestigatorParts, RunContext};
 use crate::llm::Llm;
+use crate::metering::Metering;
 use crate::recording::RecordedInvestigator;
 use crate::sessions::Work;
+use crate::settings::Setting;
 use crate::telemetry::Metrics;
 use crate::tools::alertmanager::AlertmanagerClient;
 use crate::tools::mcp::McpPool;
@@ -57,28 +59,28 @@ impl fmt::Debug for Snapshot {
 
 /// The snapshot that new investigations begin with. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Current(Arc<RwLock<Snapshot>>);
+pub struct Current(Setting<Snapshot>);
 
 impl Current {
     pub(super) fn new(snapshot: Snapshot) -> Self {
-        Self(Arc::new(RwLock::new(snapshot)))
+        Self(Setting::new(snapshot))
     }
 
     /// The one that counts now.
-    pub fn get(&self) -> Snapshot {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn get(&self) -> Arc<Snapshot> {
+        self.0.get()
     }
 
     pub(super) fn swap(&self, snapshot: Snapshot) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+        self.0.set(snapshot);
     }
 
     /// Each run takes the snapshot that counts when it starts, and no other.
     pub(super) fn work(&self) -> Work {
         let current = self.clone();
         Work::new(move |incident, run| {
-            let runner = current.get().runner;
-            async move { runner.investigate(&incident, &run).await }
+            let snapshot = current.get();
+            async move { snapshot.runner.investigate(&incident, &run).await }
         })
     }
 }
@@ -92,6 +94,7 @@ pub(super) struct Singletons {
     pub(super) audit: AuditTrail,
     /// MCP servers that are in use.
     pub(super) mcp: McpPool,
+    pub(super) metering: Metering,
     pub(super) metrics: Metrics,
 }
 

@@ -1,10 +1,12 @@
 //! The configuration under a running service (operations §2, architecture §7 row "Reload"): files are looked at again by
 //! content; a change that holds is taken over whole, one that does not changes nothing and says why.
 //!
-//! `candidate` is the pure part: what a new configuration changes, what needs a restart, and what is taken over.
+//! `candidate` is the pure part: what a new configuration changes, what needs a restart, and what is taken over; `rooms` hands
+//! it to those that run.
 
 mod candidate;
 mod files;
+mod rooms;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,16 +15,14 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::current::{Current, Singletons};
 use super::{App, AppError, summary};
 use crate::api::{ConfigField, ConfigView, Readiness, RejectedConfig};
-use crate::config::{Field, Live, Loaded, Loader, ProblemKind};
-use crate::sessions::Sessions;
+use crate::config::{Field, Live, Loaded, Loader, ProblemKind, Takeover};
 use crate::telemetry::Metrics;
-use crate::telemetry::logging::LoggingHandle;
 use crate::telemetry::metrics::{ConfigFault, ConfigSource, ReloadResult};
 use candidate::Candidate;
 use files::Contents;
+pub(super) use rooms::Rooms;
 
 /// What a running service needs to look at its configuration again.
 #[derive(Debug)]
@@ -30,8 +30,6 @@ pub struct Reloading {
     pub loader: Loader,
     /// What the service runs with.
     pub loaded: Loaded,
-    /// Changes the level of the log, where there is one.
-    pub logging: Option<LoggingHandle>,
     /// Told when somebody wants the files looked at now.
     pub look_now: Arc<Notify>,
 }
@@ -39,7 +37,7 @@ pub struct Reloading {
 impl App {
     /// Shows where every value comes from and, unless `reload.enabled` is off, looks at the files from now on.
     pub fn reload_with(&self, reloading: Reloading) {
-        let Reloading { loader, loaded, logging, look_now } = reloading;
+        let Reloading { loader, loaded, look_now } = reloading;
         let core = &self.core;
         let contents = Contents::of(&loader, &loaded.config);
         let reloader = Reloader {
@@ -48,10 +46,7 @@ impl App {
             loader,
             active: loaded,
             count: 0,
-            logging,
-            sessions: core.sessions.clone(),
-            current: core.current.clone(),
-            singletons: core.singletons(),
+            rooms: self.rooms.clone(),
             readiness: self.readiness.clone(),
             view: self.config.clone(),
             metrics: core.metrics.clone(),
@@ -83,10 +78,7 @@ struct Reloader {
     in_use: Contents,
     /// Configurations taken over so far.
     count: u64,
-    logging: Option<LoggingHandle>,
-    sessions: Sessions,
-    current: Current,
-    singletons: Singletons,
+    rooms: Rooms,
     readiness: Readiness,
     view: ConfigView,
     metrics: Metrics,
@@ -171,60 +163,54 @@ impl Reloader {
             problems: error.problems().iter().map(ToString::to_string).collect(),
         })?;
         let has_new_secrets = changed.contains(&ConfigSource::Credentials);
-        let candidate = Candidate::of(&self.active, &loaded);
-        candidate.check().map_err(|(fault, problem)| Rejection { fault, problems: vec![problem] })?;
-        let kept = self.current.get().llm.filter(|_| !has_new_secrets && candidate.keeps_model(&self.active.config));
-        let built = self.singletons.snapshot(&candidate.config, kept);
-        let snapshot = built.map_err(|error| Rejection { fault: ConfigFault::Build, problems: vec![chain(&error)] })?;
+        let candidate =
+            Candidate::of(&self.active, &loaded).map_err(|(fault, problems)| Rejection { fault, problems })?;
+        let serving = self.rooms.current.get().llm.clone();
+        let kept = serving.filter(|_| !has_new_secrets && candidate.keeps_model(&self.active.config));
+        let built = self.rooms.build(candidate.config(), kept);
+        let built = built.map_err(|error| Rejection { fault: ConfigFault::Build, problems: vec![chain(&error)] })?;
 
         // Nothing fails from here on.
-        self.current.swap(snapshot);
-        self.sessions.set_limits(&candidate.config.session);
-        self.readiness.demand(candidate.config.readiness);
-        self.metrics.label_tools(candidate.config.metrics.per_tool);
-        if let Some(logging) = &self.logging
-            && let Err(error) = logging.set_level(candidate.config.logging.level)
-        {
-            tracing::warn!(event = "config_level_kept", error = %error, "the level of the log stays");
-        }
+        self.rooms.hand_over(candidate.config(), built);
         // Other credentials may count now.
-        self.seen.look_at_credentials(&candidate.config);
+        self.seen.look_at_credentials(candidate.config());
         loaded.warn_of_unknown_keys();
         self.tell(&candidate, changed, began);
         self.in_use = self.seen.clone();
-        self.active = Loaded { config: candidate.config, fields: candidate.fields, ..loaded };
+        self.active = candidate.takeover.counting;
         Ok(())
     }
 
     fn tell(&mut self, candidate: &Candidate, changed: &[ConfigSource], began: Instant) {
         self.count += 1;
         let (hash, previous_hash) = (self.seen.whole(), self.in_use.whole());
-        self.show(candidate, changed, &hash);
+        self.show(&candidate.takeover, changed, &hash);
+        let Takeover { changed: keys, needs_restart, shadowed, .. } = &candidate.takeover;
         tracing::info!(
             event = "config_reloaded",
             source = names(changed),
             hash,
             previous_hash,
-            changed = candidate.changed.join(", "),
+            changed = keys.join(", "),
             reload_count = self.count,
             duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "configuration taken over"
         );
-        if !candidate.needs_restart.is_empty() {
-            let keys = candidate.needs_restart.join(", ");
+        if !needs_restart.is_empty() {
+            let keys = needs_restart.join(", ");
             tracing::warn!(event = "reload_restart_required", keys, "changes that wait for a restart");
         }
-        if !candidate.shadowed.is_empty() {
-            let keys = candidate.shadowed.join(", ");
+        if !shadowed.is_empty() {
+            let keys = shadowed.join(", ");
             tracing::warn!(event = "reload_field_shadowed", keys, "changes that a variable or a flag hides");
         }
-        for (old, new) in candidate.identity_changes(&self.active.config) {
+        for (old, new) in &candidate.identity_changes {
             tracing::info!(event = "llm_identity_changed", old, new, hash, "another model answers new investigations");
         }
     }
 
     /// Where others look: metrics and `GET /config`.
-    fn show(&self, candidate: &Candidate, changed: &[ConfigSource], hash: &str) {
+    fn show(&self, takeover: &Takeover, changed: &[ConfigSource], hash: &str) {
         let now = Timestamp::now();
         self.readiness.tell_config(hash, false);
         for source in changed {
@@ -233,12 +219,13 @@ impl Reloader {
         for (source, hash) in self.seen.hashes() {
             self.metrics.config_active(source, hash, self.in_use.hash(source));
         }
-        let fields = shown(&candidate.fields);
-        let told = summary(&candidate.config);
+        let Loaded { config, fields, .. } = &takeover.counting;
+        let (told, fields) = (summary(config), shown(fields));
         self.view.change(|summary| {
             *summary = told;
             (summary.active_hash, summary.on_disk_hash) = (Some(hash.to_owned()), Some(hash.to_owned()));
             summary.last_reload = Some(now.to_string());
+            summary.restart_required.clone_from(&takeover.needs_restart);
             summary.fields = fields;
         });
     }

@@ -80,10 +80,10 @@ pub(super) fn spawn(core: &Core, readiness: &Readiness, config: &Config, stop: &
         };
         until_stopped(Box::pin(watch(Dependency::Kubernetes, "kubernetes_unreachable", readiness.clone(), probe)));
     }
-    if core.current.get().llm.is_some_and(|llm| !llm.is_mock()) {
+    if core.current.get().llm.as_ref().is_some_and(|llm| !llm.is_mock()) {
         let current = core.current.clone();
         let probe = move || {
-            let llm = current.get().llm;
+            let llm = current.get().llm.clone();
             async move {
                 // A reload took the model away: nobody misses it.
                 let Some(llm) = llm else { return Ok(()) };

@@ -53,9 +53,12 @@ pub(super) struct Circuit {
 
 impl Circuit {
     pub(super) fn new(config: &BackoffConfig) -> Self {
-        let backoff =
-            Backoff { base: config.base, ceiling: config.ceiling, server_ceiling: SERVER_DELAY_MAX, jitter: 0.0 };
-        Self { backoff, failures: 0, until: None, pause: 0 }
+        Self { backoff: backoff(config), failures: 0, until: None, pause: 0 }
+    }
+
+    /// The next pause will be as long as this says; one that has begun stays.
+    pub(super) fn set_pauses(&mut self, config: &BackoffConfig) {
+        self.backoff = backoff(config);
     }
 
     pub(super) fn gate(&self, now: Instant) -> Gate {
@@ -106,6 +109,10 @@ impl Circuit {
         self.pause += 1;
         self.until = Some(now + wait.max(failure.at_least));
     }
+}
+
+fn backoff(config: &BackoffConfig) -> Backoff {
+    Backoff { base: config.base, ceiling: config.ceiling, server_ceiling: SERVER_DELAY_MAX, jitter: 0.0 }
 }
 
 #[cfg(test)]

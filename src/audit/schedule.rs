@@ -44,6 +44,20 @@ struct Pace {
     suspect: SuspectConfig,
 }
 
+impl Pace {
+    fn of(config: &AuditConfig) -> Self {
+        Self {
+            linger: config.effective_linger(),
+            batch_events_max: config.batch_events_max(),
+            senders: config.senders,
+            forbidden: config.backoff.forbidden,
+            ask_again: config.backoff.ceiling,
+            reopen_interval: config.spool.reopen_interval,
+            suspect: config.suspect.clone(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Schedule {
     pace: Pace,
@@ -65,15 +79,7 @@ pub(super) struct Schedule {
 impl Schedule {
     pub(super) fn new(config: &AuditConfig) -> Self {
         Self {
-            pace: Pace {
-                linger: config.effective_linger(),
-                batch_events_max: config.batch_events_max(),
-                senders: config.senders,
-                forbidden: config.backoff.forbidden,
-                ask_again: config.backoff.ceiling,
-                reopen_interval: config.spool.reopen_interval,
-                suspect: config.suspect.clone(),
-            },
+            pace: Pace::of(config),
             lanes: HashMap::new(),
             ready: BTreeSet::new(),
             ready_events: 0,
@@ -84,6 +90,12 @@ impl Schedule {
             hurried: false,
             draining: false,
         }
+    }
+
+    /// Goes by other durations and counts from the next step on; what waits for a time goes on waiting for that time.
+    pub(super) fn set_pace(&mut self, config: &AuditConfig) {
+        self.pace = Pace::of(config);
+        self.circuit.set_pauses(&config.backoff);
     }
 
     /// Sends what is ready at once, as after a terminal event.

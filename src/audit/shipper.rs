@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::circuit::State;
 use super::classify::OutageClass;
+use super::config::AuditConfig;
 use super::delivery::{Delivery, Standing};
 use super::quarantine;
 use super::schedule::{Answer, Cargo, Correlation, End, Report, Schedule, Step};
 use super::sender::Sender;
 use crate::retry::jitter;
+use crate::settings::{Changes, Setting};
 use crate::store::{Arrival, OutboxState, OutboxTotals};
 use crate::telemetry::metrics::AuditOutbox;
 
@@ -35,9 +37,12 @@ const INHERITED_WAIT_MAX: Duration = Duration::from_mins(15);
 const CIRCUIT: &str = "audit";
 
 /// Runs the delivery until dropped; a fault of it is told and it starts again from the store.
-pub(super) async fn run(sender: Sender, delivery: Arc<Delivery>) {
+pub(super) async fn run(sender: Sender, settings: Setting<AuditConfig>, delivery: Arc<Delivery>) {
     loop {
-        let shipper = Shipper::new(sender.clone(), Arc::clone(&delivery));
+        // Subscribed first: no change is missed.
+        let changes = settings.changes();
+        let sender = Sender { config: settings.get(), ..sender.clone() };
+        let shipper = Shipper::new(sender, changes, Arc::clone(&delivery));
         let ended = AbortOnDropHandle::new(tokio::spawn(shipper.run())).await;
         delivery.set(|standing| standing.alive = false);
         tracing::error!(event = "audit_delivery_failed", error = ?ended.err(), "delivery of audit events starts again");
@@ -52,7 +57,9 @@ enum Returned {
 }
 
 struct Shipper {
+    /// With the settings that count; each request keeps those it began with.
     sender: Sender,
+    changes: Changes<AuditConfig>,
     delivery: Arc<Delivery>,
     schedule: Schedule,
     requests: JoinSet<Returned>,
@@ -81,10 +88,11 @@ struct Told {
 }
 
 impl Shipper {
-    fn new(sender: Sender, delivery: Arc<Delivery>) -> Self {
+    fn new(sender: Sender, changes: Changes<AuditConfig>, delivery: Arc<Delivery>) -> Self {
         let schedule = Schedule::new(&sender.config);
         Self {
             sender,
+            changes,
             delivery,
             schedule,
             requests: JoinSet::new(),
@@ -101,8 +109,7 @@ impl Shipper {
 
     /// Ends only when a request panics.
     async fn run(mut self) -> String {
-        let mut poll = interval(self.sender.config.poll_interval);
-        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut poll = self.poll();
         let mut draining = false;
         self.delivery.set(|standing| standing.alive = true);
         loop {
@@ -132,10 +139,21 @@ impl Shipper {
                     self.look_at = None;
                     self.schedule.drain();
                 }
+                config = self.changes.next() => {
+                    self.sender.config = config;
+                    self.schedule.set_pace(&self.sender.config);
+                    poll = self.poll();
+                }
                 _ = poll.tick() => self.look_around().await,
                 () = sleep_until(until.into()) => {}
             }
         }
+    }
+
+    fn poll(&self) -> Interval {
+        let mut poll = interval(self.sender.config.poll_interval);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        poll
     }
 
     fn is_idle(&self) -> bool {

@@ -1,6 +1,7 @@
 //! `auth` section (operations §1.3.5, http-api §1.14, architecture decision 11).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,21 @@ impl AuthConfig {
             return Err("auth.resource_name and auth.resource_names must not be empty".to_owned());
         }
         Ok(())
+    }
+
+    /// How long nobody is asked again.
+    pub(super) fn fresh_for(&self) -> Duration {
+        Duration::from_secs(self.cache_seconds)
+    }
+
+    /// How long an answer may stand in while the API server is down.
+    pub(super) fn usable_for(&self) -> Duration {
+        Duration::from_secs(self.cache_seconds.saturating_add(self.stale_seconds))
+    }
+
+    /// For one review.
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_seconds)
     }
 }
 

@@ -19,6 +19,7 @@ use self::cache::{Key, Known, ReviewCache};
 use self::review::{AccessQuestion, ApiServer, Identity, ReviewFailure};
 use super::config::AuthConfig;
 use super::{Attempt, Caller, Refusal};
+use crate::settings::Setting;
 use crate::telemetry::metrics::{AuthReview, CacheResult, Dependency, Metrics};
 
 /// Where the kubelet writes the namespace of the pod.
@@ -59,11 +60,10 @@ pub(super) struct KubernetesReviews {
     resource_names: Vec<String>,
     audiences: Vec<String>,
     cache: ReviewCache,
-    fresh_for: Duration,
-    stale_for: Duration,
+    /// How long an answer is used again, and one review may take, now.
+    settings: Setting<AuthConfig>,
     /// Bounds review calls that run at once.
     slots: Semaphore,
-    timeout: Duration,
     metrics: Metrics,
 }
 
@@ -73,10 +73,11 @@ impl KubernetesReviews {
     /// # Errors
     /// No usable configuration, or the own namespace is unknown.
     pub(super) async fn build(
-        config: &AuthConfig,
+        settings: Setting<AuthConfig>,
         access: &ApiAccess,
         metrics: Metrics,
     ) -> Result<Self, KubernetesAuthError> {
+        let config = settings.get();
         let namespace = namespace(config.namespace.as_deref())?;
         info!(
             event = "sar_namespace_configured",
@@ -91,23 +92,21 @@ impl KubernetesReviews {
             resource_names,
             audiences: config.audiences.clone(),
             cache: ReviewCache::default(),
-            fresh_for: Duration::from_secs(config.cache_seconds),
-            stale_for: Duration::from_secs(config.stale_seconds),
             slots: Semaphore::new(config.max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
-            timeout: Duration::from_secs(config.timeout_seconds),
+            settings,
             metrics,
         })
     }
 
     pub(super) async fn caller(&self, token: &SecretString, attempt: Attempt<'_>) -> Result<Caller, Refusal> {
         let verb = verb(attempt.method);
-        let key = self.key(token, verb);
-        if let Some(caller) = self.cache.fresh(&key, Instant::now()) {
+        let (key, settings) = (self.key(token, verb), self.settings.get());
+        if let Some(caller) = self.cache.known(&key, settings.fresh_for(), Instant::now()) {
             self.metrics.auth_cache(CacheResult::Hit);
             return Ok(caller);
         }
         self.metrics.auth_cache(CacheResult::Miss);
-        let verdict = self.cache.once(key, self.review(token, verb)).await;
+        let verdict = self.cache.once(key, settings.usable_for(), self.review(token, verb)).await;
         verdict.map_err(|refused| match refused {
             Verdict::NotAuthenticated => Refusal::NotAuthenticated,
             Verdict::WrongAudience => Refusal::WrongAudience,
@@ -132,20 +131,14 @@ impl KubernetesReviews {
         hash.finalize().into()
     }
 
-    /// Both reviews, and how long the answer may be used.
+    /// Both reviews.
     async fn review(&self, token: &SecretString, verb: &'static str) -> Result<Known, Verdict> {
         let identity = self.authenticate(token).await?;
         self.authorize(&identity, verb).await?;
+        let since = Instant::now();
         let rest_of_token = expiry::remaining(token.expose_secret(), jiff::Timestamp::now());
-        let fresh_for = rest_of_token.map_or(self.fresh_for, |rest| rest.min(self.fresh_for));
-        let usable_for = self.fresh_for + self.stale_for;
-        let usable_for = rest_of_token.map_or(usable_for, |rest| rest.min(usable_for));
-        let now = Instant::now();
-        Ok(Known {
-            caller: Caller { user: identity.user },
-            fresh_until: now + fresh_for,
-            usable_until: now + usable_for,
-        })
+        let ends_at = rest_of_token.and_then(|rest| since.checked_add(rest));
+        Ok(Known { caller: Caller { user: identity.user }, since, ends_at })
     }
 
     async fn authenticate(&self, token: &SecretString) -> Result<Identity, Verdict> {
@@ -209,7 +202,8 @@ impl KubernetesReviews {
             self.measured(review, answer.as_ref().err().copied(), started.elapsed());
             answer
         };
-        let outcome = tokio::time::timeout(self.timeout, measured).await.unwrap_or(Err(ReviewFailure::Timeout));
+        let outcome =
+            tokio::time::timeout(self.settings.get().timeout(), measured).await.unwrap_or(Err(ReviewFailure::Timeout));
         if let Err(failure) = &outcome {
             tracing::error!(
                 event = match review {

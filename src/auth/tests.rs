@@ -33,7 +33,7 @@ impl Fixture {
     /// Reads the file again at every request.
     fn open(&self) -> Authenticator {
         let file = TokenFile::open(self.path(), Duration::ZERO).unwrap();
-        Authenticator { mode: Mode::TokenFile(file), metrics: Metrics::build().unwrap() }
+        authenticator(file)
     }
 
     fn error(&self) -> String {
@@ -46,6 +46,10 @@ async fn check(authenticator: &Authenticator, token: &str) -> Result<String, Ref
     let header = format!("Bearer {token}");
     let attempt = Attempt { method: "GET", path: "/config", authorization: &[header.as_bytes()], source_ip: "" };
     authenticator.check(attempt).await.map(|caller| caller.user)
+}
+
+fn authenticator(file: TokenFile) -> Authenticator {
+    Authenticator { mode: Mode::TokenFile(file), settings: Setting::default(), metrics: Metrics::build().unwrap() }
 }
 
 #[tokio::test]
@@ -100,7 +104,7 @@ async fn within_the_interval_the_file_is_not_read_again() {
     let fixture = Fixture::new();
     fixture.write("alice:aaaa\n");
     let file = TokenFile::open(fixture.path(), Duration::from_secs(3600)).unwrap();
-    let authenticator = Authenticator { mode: Mode::TokenFile(file), metrics: Metrics::build().unwrap() };
+    let authenticator = authenticator(file);
     fs::remove_file(fixture.path()).unwrap();
     assert_eq!(check(&authenticator, "aaaa").await.as_deref(), Ok("alice"));
 }

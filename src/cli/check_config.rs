@@ -18,7 +18,7 @@ use crate::telemetry::Metrics;
 
 pub(super) fn check_config(options: &CheckConfigOptions) -> Result<u8, Failure> {
     let loader = loader(&options.files)?;
-    let loaded = match (loader.load(), options.output) {
+    let mut loaded = match (loader.load(), options.output) {
         (Ok(loaded), _) => loaded,
         (Err(error), Output::Report) => return Err(error.into()),
         (Err(error), Output::Json) => {
@@ -31,7 +31,7 @@ pub(super) fn check_config(options: &CheckConfigOptions) -> Result<u8, Failure> 
     let Tried { files, prices, unpriced } = try_out(&loaded.config)?;
     let mut facts = facts(&loaded.config, &location, files.as_ref());
     facts.push(("prices", prices.sources().join("; ")));
-    let loaded = Loaded { notices: [loaded.notices.clone(), unpriced].concat(), ..loaded };
+    loaded.notices.extend(unpriced);
     let catalogue: Vec<String> =
         files.iter().flat_map(DirectoryCatalogue::problems).map(|problem| format!("catalogue {problem}")).collect();
     print(&match options.output {

@@ -27,10 +27,10 @@ pub(super) fn serve(options: ServeOptions) -> Result<u8, Failure> {
     let exit = runtime()?.block_on(async {
         let signals = Signals::install().map_err(Failure::fault)?;
         let logging = telemetry.logging.clone();
-        let app = App::build_logged(loaded.config.clone(), &location, Some(logging.clone())).await?;
+        let app = App::build_logged(loaded.config.clone(), &location, Some(logging)).await?;
         let exporter = telemetry.start(app.metrics());
         let look_now = Arc::clone(&signals.reload);
-        app.reload_with(Reloading { loader, loaded, logging: Some(logging), look_now });
+        app.reload_with(Reloading { loader, loaded, look_now });
         let exit = app.run(signals).await;
         flush(exporter).await;
         Ok::<_, Failure>(exit)

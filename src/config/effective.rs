@@ -26,8 +26,7 @@ pub struct Field {
 pub(super) fn fields(root: &Node, config: &Config) -> Vec<Field> {
     let mut fields = Vec::new();
     for key in keys::keys() {
-        let mut found = Vec::new();
-        matching(root, &key.path.split('.').collect::<Vec<_>>(), &mut Vec::new(), &mut found);
+        let found = values(root, key);
         if found.is_empty() && is_used(key, root, config) {
             let path = key.path.to_owned();
             let value = key.default.to_owned();
@@ -36,6 +35,13 @@ pub(super) fn fields(root: &Node, config: &Config) -> Vec<Field> {
         fields.extend(found.into_iter().map(|(path, node)| set(key, path, node)));
     }
     fields
+}
+
+/// The values of a key with their paths.
+pub(super) fn values<'a>(root: &'a Node, key: &Key) -> Vec<(Vec<String>, &'a Node)> {
+    let mut found = Vec::new();
+    matching(root, &key.path.split('.').collect::<Vec<_>>(), &mut Vec::new(), &mut found);
+    found
 }
 
 fn set(key: &Key, path: Vec<String>, node: &Node) -> Field {
@@ -69,7 +75,6 @@ fn is_used(key: &Key, root: &Node, config: &Config) -> bool {
     }
     match parts.as_slice() {
         ["llm", ..] => config.llm.is_some(),
-        ["data_storage", "circuit_breaker", ..] => false,
         ["data_storage", ..] => config.data_storage().is_some(),
         ["toolsets", group, ..] if !group.starts_with("kubernetes/") => root.at(&["toolsets", group]).is_some(),
         _ => true,

@@ -61,6 +61,8 @@ pub struct Loaded {
     pub shadowed: Vec<(String, String)>,
     /// Of the files.
     pub hashes: Hashes,
+    /// Everything that is set, under canonical names.
+    pub(super) root: Node,
 }
 
 /// SHA-256 of the files' bytes, 64 hexadecimal digits.
@@ -159,7 +161,7 @@ impl Loader {
         notices.extend(config.notices());
         let fields = effective::fields(&root, &config);
         let hashes = Hashes { main: read.main_hash, sdk: read.sdk_hash };
-        Ok(Loaded { config, fields, unknown, ignored, notices, semantics_changed, shadowed, hashes })
+        Ok(Loaded { config, fields, unknown, ignored, notices, semantics_changed, shadowed, hashes, root })
     }
 
     fn policy(&self) -> Result<UnknownKeys, Problem> {
@@ -192,7 +194,7 @@ fn missing(root: &Node, problems: &[Problem]) -> Option<Problem> {
 }
 
 /// Each section as its own room reads it. One that cannot be read is told and left out.
-fn sections(root: &Node, problems: &mut Vec<Problem>) -> Config {
+pub(super) fn sections(root: &Node, problems: &mut Vec<Problem>) -> Config {
     let mut sound = Map::new();
     for entry in root.entries() {
         let one = Map::from_iter([(entry.name.clone(), entry.node.to_value())]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::retry::breaker::Rules;
 use crate::service_account::TokenTimes;
 
 /// Where `DataStorage` is and how it is called.
@@ -34,16 +35,66 @@ pub struct DataStorageConfig {
     pub times: DataStorageTimes,
 }
 
-/// `data_storage.circuit_breaker`: accepted for configurations that say it is off, which it is.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+/// `data_storage.circuit_breaker`: whether questions are suspended while the server fails (operations §7.5).
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CircuitBreakerConfig {
+    /// Default false.
     pub enabled: bool,
-    pub max_requests: Option<u32>,
-    pub interval_seconds: Option<u64>,
-    pub timeout_seconds: Option<u64>,
-    pub failure_threshold: Option<u32>,
-    pub failure_ratio: Option<f64>,
+    /// Trial questions at once, and how many must succeed, while half open, 1 to 100. Default 3.
+    pub max_requests: u32,
+    /// Window over which questions are counted, seconds, 1 to 3600. Default 30.
+    pub interval_seconds: u64,
+    /// How long it stays open, seconds, 1 to 3600. Default 30.
+    pub timeout_seconds: u64,
+    /// Questions in the window before it may open, 1 to 100: a sample size, not a number of failures. Default 10.
+    pub failure_threshold: u32,
+    /// Share of failed questions that opens it, above 0 up to 1. Default 0.5.
+    pub failure_ratio: f64,
+}
+
+impl Default for CircuitBreakerConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            max_requests: 3,
+            interval_seconds: 30,
+            timeout_seconds: 30,
+            failure_threshold: 10,
+            failure_ratio: 0.5,
+        }
+    }
+}
+
+impl CircuitBreakerConfig {
+    pub(super) fn rules(&self) -> Rules {
+        Rules {
+            is_on: self.enabled,
+            trials: self.max_requests,
+            window: Duration::from_secs(self.interval_seconds),
+            open_for: Duration::from_secs(self.timeout_seconds),
+            sample_min: self.failure_threshold,
+            failure_ratio: self.failure_ratio,
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let ranges = [
+            ("max_requests", u64::from(self.max_requests), 100),
+            ("interval_seconds", self.interval_seconds, 3_600),
+            ("timeout_seconds", self.timeout_seconds, 3_600),
+            ("failure_threshold", u64::from(self.failure_threshold), 100),
+        ];
+        if let Some((key, value, most)) = ranges.into_iter().find(|(_, value, most)| !(1..=*most).contains(value)) {
+            return Err(format!("data_storage.circuit_breaker.{key} is {value}, it must be 1 to {most}"));
+        }
+        match self.failure_ratio {
+            ratio if ratio > 0.0 && ratio <= 1.0 => Ok(()),
+            ratio => {
+                Err(format!("data_storage.circuit_breaker.failure_ratio is {ratio}, it must be above 0 and at most 1"))
+            }
+        }
+    }
 }
 
 /// Waits that tests shorten.
@@ -92,7 +143,7 @@ impl DataStorageConfig {
     /// What is wrong with the values, in one sentence naming the key.
     ///
     /// # Errors
-    /// A limit outside its range, half a client certificate, or a circuit breaker.
+    /// A limit outside its range, or half a client certificate.
     pub fn check(&self) -> Result<(), String> {
         if !(1..=300).contains(&self.timeout) {
             return Err(format!("data_storage.timeout is {}, it must be 1 to 300 seconds", self.timeout));
@@ -100,13 +151,7 @@ impl DataStorageConfig {
         if self.client_cert.is_some() != self.client_key.is_some() {
             return Err("data_storage.client_cert and data_storage.client_key go together".to_owned());
         }
-        if self.circuit_breaker.enabled {
-            return Err(
-                "data_storage.circuit_breaker.enabled is true, but there is no circuit breaker for DataStorage: \
-                        leave it out"
-                    .to_owned(),
-            );
-        }
+        self.circuit_breaker.check()?;
         match self.max_connections {
             1..=Self::CONNECTIONS_MAX => Ok(()),
             connections => Err(format!("data_storage.max_connections is {connections}, it must be 1 to 1024")),

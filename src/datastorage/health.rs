@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::DataStorage;
-use super::transport::{CallError, DataStorageBuildError, base_url};
+use super::transport::CallError;
 
 /// For one probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,21 +20,14 @@ pub enum Generation {
     August,
 }
 
-/// Where to knock, and what was learnt from it.
-#[derive(Debug)]
+/// What was learnt from knocking.
+#[derive(Debug, Default)]
 pub(super) struct Health {
-    /// Named by the operator: nothing else is tried.
-    named: Option<Url>,
     /// 0 unknown, 1 April, 2 August.
     generation: AtomicU8,
 }
 
 impl Health {
-    pub(super) fn new(named: Option<&str>) -> Result<Self, DataStorageBuildError> {
-        let named = named.map(|text| base_url(text).ok_or(DataStorageBuildError::BadHealthUrl)).transpose()?;
-        Ok(Self { named, generation: AtomicU8::new(0) })
-    }
-
     fn learn(&self, generation: Generation) {
         let code = match generation {
             Generation::April => 1,
@@ -59,8 +52,8 @@ impl DataStorage {
     /// # Errors
     /// Nothing answers, or something says that it is not ready.
     pub async fn probe(&self) -> Result<(), CallError> {
-        let health = &self.0.health;
-        if let Some(url) = &health.named {
+        let (health, terms) = (&self.0.health, self.0.terms.get());
+        if let Some(url) = &terms.health {
             return self.knock(url.clone()).await;
         }
         if health.known() != Some(Generation::April) {

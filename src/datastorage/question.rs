@@ -27,10 +27,11 @@ impl DataStorage {
     /// The answer, tried again while that may help, all within one deadline.
     ///
     /// # Errors
-    /// No answer at all. An answer that says no is one.
+    /// No answer at all, or nobody is asked now. An answer that says no is one.
     pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Answer, CallError> {
-        let deadline = Instant::now() + self.0.timeout;
-        let mut waits = question.waits.unwrap_or(&self.0.retry_waits).iter();
+        let terms = self.0.terms.get();
+        let deadline = Instant::now() + terms.timeout;
+        let mut waits = question.waits.unwrap_or(&terms.retry_waits).iter();
         loop {
             let call = Call {
                 operation: question.operation,
@@ -41,7 +42,9 @@ impl DataStorage {
                 body: None,
                 timeout: deadline.saturating_duration_since(Instant::now()),
             };
+            let admission = self.0.guard.admit()?;
             let answer = self.0.transport.call(&call).await;
+            admission.settle(&answer);
             let Some(server_wait) = worth_another(&answer) else { return answer };
             let Some(wait) = waits.next() else { return answer };
             let wait = server_wait.unwrap_or_else(|| wait.mul_f64(1.0 + JITTER * (2.0 * jitter() - 1.0)));

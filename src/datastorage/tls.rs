@@ -14,7 +14,7 @@ use super::transport::DataStorageBuildError;
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Which certificates count.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Files {
     ca: Option<PathBuf>,
     system_roots: bool,
@@ -29,15 +29,17 @@ struct Contents {
     identity: Option<Vec<u8>>,
 }
 
-/// The client in use. All calls share its connections; a new set of certificates brings a new client and new connections,
-/// while calls under way end on the old ones.
+/// The client in use. All calls share its connections; other certificates bring a new client and new connections, while calls
+/// under way end on the old ones.
 pub(super) struct HttpClient {
-    files: Files,
     max_connections: usize,
-    current: RwLock<Current>,
+    current: RwLock<Built>,
 }
 
-struct Current {
+/// A client and what it was built from.
+#[derive(Debug, Clone)]
+pub(super) struct Built {
+    files: Files,
     client: Client,
     fingerprint: [u8; 32],
 }
@@ -51,7 +53,7 @@ pub(super) enum Reload {
 
 impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpClient").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("HttpClient").field("files", &self.built().files).finish_non_exhaustive()
     }
 }
 
@@ -61,24 +63,17 @@ impl HttpClient {
     /// # Errors
     /// A file that cannot be read or holds something else.
     pub(super) fn build(config: &DataStorageConfig) -> Result<Self, DataStorageBuildError> {
-        let files = Files {
-            ca: config.ca_file.clone(),
-            system_roots: config.system_roots.unwrap_or(config.ca_file.is_none()),
-            identity: config.client_cert.clone().zip(config.client_key.clone()),
-        };
-        let contents = files.read()?;
-        if let Some(path) = &files.ca {
-            tracing::info!(event = "tls_ca_bundle_configured", path = %path.display(), "certificates for DataStorage read");
-        }
-        let current = Current {
-            client: client(&contents, files.system_roots, config.max_connections)?,
-            fingerprint: contents.fingerprint(),
-        };
-        Ok(Self { files, max_connections: config.max_connections, current: RwLock::new(current) })
+        let built = build(Files::of(config), config.max_connections, None)?;
+        built.files.tell();
+        Ok(Self { max_connections: config.max_connections, current: RwLock::new(built) })
     }
 
     pub(super) fn get(&self) -> Client {
         self.current.read().unwrap_or_else(PoisonError::into_inner).client.clone()
+    }
+
+    fn built(&self) -> Built {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads the files again and takes what they hold, if it is something else; blocks on them.
@@ -86,18 +81,60 @@ impl HttpClient {
     /// # Errors
     /// What is wrong with them; the client in use stays.
     pub(super) fn reload(&self) -> Result<Reload, DataStorageBuildError> {
-        let contents = self.files.read()?;
-        let fingerprint = contents.fingerprint();
-        if self.current.read().unwrap_or_else(PoisonError::into_inner).fingerprint == fingerprint {
+        let old = self.built();
+        let new = build(old.files.clone(), self.max_connections, Some(&old))?;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // Files of an earlier configuration count no more.
+        if new.fingerprint == old.fingerprint || current.files != new.files {
             return Ok(Reload::Unchanged);
         }
-        let client = client(&contents, self.files.system_roots, self.max_connections)?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { client, fingerprint };
+        *current = new;
         Ok(Reload::Applied)
+    }
+
+    /// Reads the files of another configuration; blocks on them. The same certificates keep their connections.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds something else.
+    pub(super) fn prepare(&self, config: &DataStorageConfig) -> Result<Built, DataStorageBuildError> {
+        build(Files::of(config), self.max_connections, Some(&self.built()))
+    }
+
+    pub(super) fn adopt(&self, built: Built) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.files != built.files {
+            built.files.tell();
+        }
+        *current = built;
     }
 }
 
+/// A client for what the files hold; `old`'s, where it was built from the same.
+fn build(files: Files, max_connections: usize, old: Option<&Built>) -> Result<Built, DataStorageBuildError> {
+    let contents = files.read()?;
+    let fingerprint = contents.fingerprint(files.system_roots);
+    let client = match old.filter(|old| old.fingerprint == fingerprint) {
+        Some(old) => old.client.clone(),
+        None => client(&contents, files.system_roots, max_connections)?,
+    };
+    Ok(Built { files, client, fingerprint })
+}
+
 impl Files {
+    fn of(config: &DataStorageConfig) -> Self {
+        Self {
+            ca: config.ca_file.clone(),
+            system_roots: config.system_roots.unwrap_or(config.ca_file.is_none()),
+            identity: config.client_cert.clone().zip(config.client_key.clone()),
+        }
+    }
+
+    fn tell(&self) {
+        if let Some(path) = &self.ca {
+            tracing::info!(event = "tls_ca_bundle_configured", path = %path.display(), "certificates for DataStorage read");
+        }
+    }
+
     fn read(&self) -> Result<Contents, DataStorageBuildError> {
         let ca = self.ca.as_deref().map(|path| read("ca_file", path)).transpose()?;
         let identity = self.identity.as_ref().map(|(certificate, key)| {
@@ -111,8 +148,9 @@ impl Files {
 }
 
 impl Contents {
-    fn fingerprint(&self) -> [u8; 32] {
+    fn fingerprint(&self, system_roots: bool) -> [u8; 32] {
         let mut hash = Sha256::new();
+        hash.update([u8::from(system_roots)]);
         for part in [&self.ca, &self.identity] {
             let part = part.as_deref().unwrap_or_default();
             hash.update(part.len().to_be_bytes());

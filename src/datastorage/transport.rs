@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::config::DataStorageConfig;
-use super::tls::{HttpClient, Reload};
+use super::tls::{Built, HttpClient, Reload};
 use crate::retry::retry_after;
 use crate::service_account::TokenPool;
 use crate::telemetry::Metrics;
@@ -296,6 +296,18 @@ impl Transport {
     /// What is wrong with them; those in use stay.
     pub(super) fn reload_tls(&self) -> Result<Reload, DataStorageBuildError> {
         self.client.reload()
+    }
+
+    /// Reads the certificates of another configuration; blocks on their files.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn prepare(&self, config: &DataStorageConfig) -> Result<Built, DataStorageBuildError> {
+        self.client.prepare(config)
+    }
+
+    pub(super) fn adopt(&self, built: Built) {
+        self.client.adopt(built);
     }
 
     pub(super) fn base(&self) -> &Url {

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 pub use build::LlmBuildError;
 pub use trial::{Obedience, Reached, Unreached};
 
-use super::breaker::{Breaker, Pass, State, Verdict};
 use super::chat::{ChatReply, ChatRequest, Message};
 use super::client::HttpClient;
 use super::codec::{Parameters, Unsupported};
@@ -22,6 +21,7 @@ use super::failure::{ErrorKind, Failure, LlmError, network_failure};
 use super::mock;
 use super::pace::Pace;
 use super::route::Route;
+use crate::retry::breaker::{Breaker, Pass, State, Verdict};
 use crate::retry::{Backoff, jitter};
 use crate::telemetry::Metrics;
 

@@ -20,6 +20,8 @@ struct Run {
     metering: Metering,
     caller: String,
     began: Instant,
+    /// Of this investigation, as it was when it began.
+    budget: Budget,
     account: Mutex<Account>,
 }
 
@@ -37,18 +39,18 @@ pub struct Entry(SpendingRow);
 
 impl RunMeter {
     pub(super) fn begin(metering: Metering, caller: &str) -> Self {
-        let account = Mutex::default();
-        Self(Arc::new(Run { metering, caller: caller.to_owned(), began: Instant::now(), account }))
+        let (account, budget) = (Mutex::default(), metering.0.terms.get().budgets.investigation);
+        Self(Arc::new(Run { metering, caller: caller.to_owned(), began: Instant::now(), budget, account }))
     }
 
     /// The budget of one investigation.
     pub fn budget(&self) -> Budget {
-        self.0.metering.0.budgets.investigation
+        self.0.budget
     }
 
     /// A model answered: what that cost. Counts from now on, and again after a restart once it is kept.
     pub fn answered(&self, provider: &str, model: &str, usage: &Usage) -> (Cost, Entry) {
-        let cost = self.0.metering.0.prices.cost(provider, model, usage);
+        let cost = self.0.metering.0.terms.get().prices.cost(provider, model, usage);
         (cost, self.enter(Spending { calls: 1, tokens: usage.total(), cost, wall_ms: 0 }))
     }
 
@@ -70,12 +72,12 @@ impl RunMeter {
 
     /// How far the budgets are used that this investigation draws on.
     pub fn level(&self) -> Level {
-        let Run { metering, caller, began, .. } = self.0.as_ref();
+        let Run { metering, caller, began, budget, .. } = self.0.as_ref();
         let own = Spending { wall_ms: millis(began.elapsed()), ..self.account().spent };
         let (service, callers) = metering.spent_today(caller);
-        let budgets = &metering.0.budgets;
+        let budgets = metering.0.terms.get().budgets;
         Level::worst([
-            budgets.investigation.level(Scope::Investigation, &own),
+            budget.level(Scope::Investigation, &own),
             budgets.day.level(Scope::Day, &service),
             budgets.caller_day.level(Scope::CallerDay, &callers),
         ])

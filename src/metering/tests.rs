@@ -13,6 +13,12 @@ fn prices() -> PriceTable {
     PriceTable::build(&config).unwrap()
 }
 
+fn metering(budgets: BudgetConfig) -> Metering {
+    let metering = Metering::default();
+    metering.set_terms(prices(), budgets);
+    metering
+}
+
 /// One cent and two.
 fn call() -> Usage {
     Usage { prompt_tokens: 1_000, completion_tokens: 1_000, ..Usage::default() }
@@ -58,7 +64,7 @@ fn money_without_a_price_does_not_count() {
 #[tokio::test]
 async fn callers_and_the_service_run_out_one_after_the_other() {
     let budgets = budgets("{day: {cost_usd: 0.09}, caller_day: {calls: 2}}");
-    let metering = Metering(Arc::new(Inner { prices: prices(), budgets, ..Inner::default() }));
+    let metering = metering(budgets);
     let run = metering.begin("a");
     for _ in 0..2 {
         assert_eq!((run.level(), metering.admits("a")), (Level::Within, Ok(())));
@@ -102,4 +108,28 @@ fn keys_that_do_not_exist_or_cannot_be() {
     assert_eq!(check("currency: USD"), Ok(()));
     assert!(check("currency: EUR").unwrap_err().contains("only USD"));
     assert!(check("fallback_model: m").unwrap_err().starts_with("cost.fallback_model is not built"));
+}
+
+#[tokio::test]
+async fn other_terms_count_at_once_and_a_run_keeps_its_own_budget() {
+    let metering = metering(budgets("{investigation: {calls: 9}, day: {calls: 9}}"));
+    let run = metering.begin("a");
+    let (_, entry) = run.answered("openai", "m", &call());
+    run.keep(entry).await;
+    let dear = "openai: {m: {prompt: 1, completion: 1}}";
+    let dear = CostConfig { prices: serde_saphyr::from_str(dear).unwrap(), ..CostConfig::default() };
+    metering.set_terms(PriceTable::build(&dear).unwrap(), budgets("{investigation: {calls: 1}, day: {calls: 2}}"));
+    assert_eq!((run.budget().calls, metering.begin("a").budget().calls), (9, 1));
+    assert_eq!(run.level(), Level::Within, "one of nine, and one of two");
+    let (cost, entry) = run.answered("openai", "m", &call());
+    run.keep(entry).await;
+    assert_eq!(cost.known(), Some(Money::from_nano_dollars(200 * CENT)), "at the price of now");
+    assert_eq!(run.level(), Level::Over(Limit { scope: Scope::Day, resource: Resource::Calls }));
+    assert!(metering.admits("b").is_err());
+    metering.set_terms(prices(), budgets("day: {calls: 5}"));
+    assert_eq!(
+        (run.level(), metering.admits("b")),
+        (Level::Within, Ok(())),
+        "what was spent stays, the limit does not"
+    );
 }

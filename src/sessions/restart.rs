@@ -63,12 +63,13 @@ impl Inner {
             caller: row.caller.clone(),
             created_at: row.created_at,
         };
-        let mut entry = Entry::new(identity, now + remaining(row.created_at, self.config.max_age, clock));
+        let (max_age, ttl) = self.table().lifetimes();
+        let mut entry = Entry::new(identity, now + remaining(row.created_at, max_age, clock));
         entry.claim = claim(row);
         // How far it got is only for display.
         let standing = row.standing.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
         let end = Ending { state, completed_at, error: row.error.clone(), result: None, standing, stored: true };
-        entry.end(end, now + remaining(completed_at, self.config.ttl, clock));
+        entry.end(end, now + remaining(completed_at, ttl, clock));
         Some((id, entry))
     }
 

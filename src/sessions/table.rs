@@ -78,15 +78,14 @@ impl Table {
         }
     }
 
-    /// Other lifetimes and limits from now on. How many run at once stays.
+    /// Other lifetimes and limits from now on.
     pub(super) fn set_limits(&mut self, config: &SessionsConfig) {
-        let max_concurrent_investigations = self.config.max_concurrent_investigations;
-        self.config = SessionsConfig { max_concurrent_investigations, ..config.clone() };
+        self.config = config.clone();
     }
 
-    /// How long any session is remembered after it was accepted.
-    pub(super) fn max_age(&self) -> Duration {
-        self.config.max_age
+    /// How long any session is remembered after it was accepted, and one that has ended after its end.
+    pub(super) fn lifetimes(&self) -> (Duration, Duration) {
+        (self.config.max_age, self.config.ttl)
     }
 
     /// Finds the session of a repetition, or reserves a place for a new one under `id`, if the budget of the day allows one.

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use tracing::{Instrument, Span};
 use super::conclusion::Conclusion;
 use super::entry::{Ending, Entry, Identity, Stop};
 use super::record::{SessionId, SessionKind, SessionState};
+use super::slots::Slot;
 use super::submission::{Accepted, Attendance, Claim, Storing};
 use super::{Inner, SubmitError};
 use crate::audit::{AuditError, AuditEvent};
@@ -44,6 +45,8 @@ pub(super) struct Admitted {
     pub(super) grace: Option<Duration>,
     pub(super) at: Timestamp,
     pub(super) accepted: Instant,
+    /// From then to the deadline, whatever the configuration says later.
+    pub(super) budget: Duration,
     /// Told when the session is durable.
     pub(super) stored: watch::Sender<Storing>,
 }
@@ -82,9 +85,9 @@ impl Inner {
         session.stored.send_replace(Storing::Stored);
 
         // Asked for once before the submitter hears of the session: the queue keeps the order of submission.
-        let mut slot = pin!(Arc::clone(&self.slots).acquire_owned());
+        let mut slot = pin!(self.slots.clone().take());
         let early = std::future::poll_fn(|context| match slot.as_mut().poll(context) {
-            Poll::Ready(slot) => Poll::Ready(slot.ok()),
+            Poll::Ready(slot) => Poll::Ready(slot),
             Poll::Pending => Poll::Ready(None),
         })
         .await;
@@ -98,8 +101,8 @@ impl Inner {
                 biased;
                 () = self.parked.cancelled() => Err(Life::Parked),
                 why = self.called_off(&session, &ties) => Err(Life::over(Conclusion::stopped(why))),
-                () = sleep_until(session.accepted + self.timeout) => Err(Life::over(Conclusion::starved(self.timeout))),
-                slot = slot.as_mut() => slot.map_err(|_| Life::Parked),
+                () = sleep_until(session.accepted + session.budget) => Err(Life::over(Conclusion::starved(session.budget))),
+                slot = slot.as_mut() => slot.ok_or(Life::Parked),
             },
         };
         let life = match slot {
@@ -114,7 +117,7 @@ impl Inner {
 
     fn new_row(&self, session: &Admitted) -> Result<NewSession, StoreError> {
         let incident = &session.incident;
-        let timeout = SignedDuration::try_from(self.timeout).unwrap_or(SignedDuration::MAX);
+        let timeout = SignedDuration::try_from(session.budget).unwrap_or(SignedDuration::MAX);
         let unencodable = |_| StoreError::Value { column: "incident" };
         Ok(NewSession {
             id: session.id.to_string(),
@@ -134,7 +137,7 @@ impl Inner {
     fn enter(&self, session: &Admitted) -> (Ties, Option<Attendance>) {
         let caller = &session.claim.caller;
         let identity = Identity::of(&session.incident, caller, session.at);
-        let max_age = self.table().max_age();
+        let (max_age, _) = self.table().lifetimes();
         let mut entry = Entry::new(identity, session.accepted + max_age);
         entry.claim = Some(session.claim.clone());
         let attendance = session.grace.and_then(|_| Attendance::begin(&entry.waiters));
@@ -182,7 +185,7 @@ impl Inner {
     }
 
     /// From the slot to the end of the run. The slot is given back on return.
-    async fn live(&self, session: &Admitted, _slot: OwnedSemaphorePermit, ties: &Ties) -> Life {
+    async fn live(&self, session: &Admitted, _slot: Slot, ties: &Ties) -> Life {
         let _room = self.audit.reserve();
         let started = Instant::now();
         let queued = started - session.accepted;
@@ -206,7 +209,8 @@ impl Inner {
 
     /// Runs the work in a task of its own, so that a panic or a blocked thread stays there. `None` when parked.
     async fn run(&self, session: &Admitted, ties: &Ties, meter: RunMeter) -> Option<Conclusion> {
-        let deadline = session.accepted + self.timeout;
+        let deadline = session.accepted + session.budget;
+        let overrun_max = self.times.get().overrun_max;
         let progress = ties.progress.clone();
         let context = RunContext {
             deadline,
@@ -230,8 +234,8 @@ impl Inner {
                 let _ = timeout(LAST_WORDS_MAX, &mut run).await;
                 return Some(Conclusion::stopped(why));
             }
-            () = sleep_until(deadline + self.config.overrun_max) => {
-                return Some(Conclusion::overrun(self.timeout, ties.progress.words()));
+            () = sleep_until(deadline + overrun_max) => {
+                return Some(Conclusion::overrun(session.budget, ties.progress.words()));
             }
         };
         Some(match ended {

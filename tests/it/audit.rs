@@ -7,4 +7,5 @@ mod damage;
 mod load;
 mod outage;
 mod poison;
+mod settings;
 mod trail;

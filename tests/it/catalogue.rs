@@ -137,7 +137,12 @@ fn check_config_says_where_workflows_and_history_come_from() {
             "data_storage.timeout: is 0, it must be a whole number, 1 to 300",
         ),
         (json!({"data_storage": {"client_cert": "c"}}), 64, "client_cert and data_storage.client_key go together"),
-        (json!({"data_storage": {"circuit_breaker": {"enabled": true}}}), 64, "there is no circuit breaker"),
+        (json!({"data_storage": {"circuit_breaker": {"enabled": true}}}), 0, ": ok"),
+        (
+            json!({"data_storage": {"circuit_breaker": {"failure_threshold": 0}}}),
+            64,
+            "data_storage.circuit_breaker.failure_threshold: is 0, it must be a whole number, 1 to 100",
+        ),
         (json!({"data_storage": {"circuit_breaker": {"enabled": false, "max_requests": 3}}}), 0, ": ok"),
         (json!({"catalogue": {"source": "datastorage", "directory": "x"}}), 64, "catalogue.directory is set but"),
         (

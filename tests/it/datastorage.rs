@@ -4,6 +4,7 @@ mod certificates;
 mod identity;
 mod published;
 mod questions;
+mod settings;
 mod workflows;
 
 use std::time::Duration;

@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["cluster", "audit", "auth", "llm"],
     &["datastorage", "store"],
     &["service_account"],
-    &["redaction", "retry", "telemetry"],
+    &["redaction", "retry", "settings", "telemetry"],
     &["domain"],
 ];
 
@@ -43,6 +43,7 @@ const PURE: &[&str] = &[
     "src/redaction/",
     "src/redaction.rs",
     "src/retry.rs",
+    "src/retry/",
     "src/audit/circuit.rs",
     "src/audit/classify.rs",
     "src/audit/parcel.rs",

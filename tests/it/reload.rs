@@ -1,5 +1,7 @@
 //! The configuration changes under a running service, the way Kubernetes changes mounted files (operations §2).
 
+mod live;
+
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

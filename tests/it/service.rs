@@ -19,6 +19,7 @@ use holmesgpt_api::auth::{ApiAccess, AuthConfig, AuthMode, Authenticator, Sessio
 use holmesgpt_api::domain::{Engine, Incident, Investigation, RootCause, SelectedWorkflow, Severity};
 use holmesgpt_api::metering::{BudgetConfig, Metering, PriceTable};
 use holmesgpt_api::sessions::{Sessions, SessionsConfig, SessionsParts, Work};
+use holmesgpt_api::settings::Setting;
 use holmesgpt_api::store::{Access, Store, StoreLocation};
 use holmesgpt_api::telemetry::Metrics;
 use holmesgpt_api::telemetry::metrics::Dependency;
@@ -141,7 +142,7 @@ impl TestService {
             limits: setup.limits,
             http: setup.http,
             severities: SeverityVocabulary::Auto,
-            modes: setup.modes,
+            modes: Setting::new(setup.modes),
             ownership: setup.ownership,
             streams: Arc::new(Semaphore::new(setup.limits.streams_max)),
             quiet_probes: true,

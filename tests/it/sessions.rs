@@ -300,21 +300,43 @@ async fn a_full_queue_refuses_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn limits_change_under_running_sessions_and_slots_do_not() {
+async fn limits_change_under_running_sessions() {
     let gate = Arc::new(Semaphore::new(0));
     let service = Fixture::start(at_once(1, 1), MINUTE, gated(&gate)).await;
-    service.submit("one").await;
-    service.submit("two").await;
-    assert!(service.sessions.submit(incident("three"), "someone").await.is_err());
-    service.sessions.set_limits(&at_once(1, 2));
-    service.submit("three").await;
-    service.sessions.set_limits(&at_once(50, 0));
-    let refused = service.sessions.submit(incident("four"), "someone").await.unwrap_err();
+    let sessions = &service.sessions;
+    let first = service.submit("one").await;
+    let second = service.submit("two").await;
+    assert!(sessions.submit(incident("three"), "someone").await.is_err());
+    sessions.set_limits(&at_once(1, 2), MINUTE);
+    let third = service.submit("three").await;
+    assert_eq!(service.state(&second).await, Some(SessionState::Pending));
+    sessions.set_limits(&at_once(2, 0), MINUTE);
+    service.reaches(&second, SessionState::Investigating).await;
+    assert_eq!(service.state(&third).await, Some(SessionState::Pending), "two at once");
+    let refused = sessions.submit(incident("four"), "someone").await.unwrap_err();
     assert!(matches!(refused, SubmitError::QueueFull));
-    service.sessions.set_limits(&SessionsConfig { ttl: Duration::from_millis(20), ..at_once(1, 200) });
-    let last = service.submit("four").await;
-    gate.add_permits(4);
-    eventually(async || service.state(&last).await.is_none()).await;
+
+    // Fewer at once: nobody is stopped, and the third waits for both.
+    sessions.set_limits(&at_once(1, 200), MINUTE);
+    gate.add_permits(1);
+    service.reaches(&first, SessionState::Completed).await;
+    assert_eq!(service.state(&second).await, Some(SessionState::Investigating));
+    assert_eq!(service.state(&third).await, Some(SessionState::Pending));
+    gate.add_permits(1);
+    service.reaches(&second, SessionState::Completed).await;
+    service.reaches(&third, SessionState::Investigating).await;
+
+    // Another budget is that of sessions accepted from now on.
+    sessions.set_limits(&at_once(1, 200), Duration::from_millis(20));
+    let starved = service.submit("four").await;
+    service.reaches(&starved, SessionState::Failed).await;
+    assert_eq!(service.state(&third).await, Some(SessionState::Investigating));
+
+    sessions.set_limits(&SessionsConfig { ttl: Duration::from_millis(20), ..at_once(1, 200) }, MINUTE);
+    gate.add_permits(1);
+    eventually(async || service.state(&third).await.is_none()).await;
+    assert_eq!(service.state(&first).await, Some(SessionState::Completed), "it keeps the time it was given");
+    eventually(async || service.store.sessions().await.unwrap().len() == 3).await;
 }
 
 #[tokio::test]

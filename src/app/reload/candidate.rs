@@ -1,115 +1,45 @@
-//! What becomes of another configuration: which keys differ, which of them wait for a restart, and what counts then. Pure.
+//! What becomes of another configuration: what it changes, and whether it may. Pure.
 
-use std::collections::BTreeMap;
-
-use crate::config::{Config, Field, Live, Loaded};
+use crate::config::{Config, Loaded, Takeover};
 use crate::llm::{IdentityChange, LlmConfig};
 use crate::telemetry::metrics::ConfigFault;
 
 /// The configuration that would count.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    pub(super) config: Config,
-    pub(super) fields: Vec<Field>,
-    /// Paths of keys whose shown value differs and counts.
-    pub(super) changed: Vec<String>,
-    /// Paths of keys whose shown value differs and does not count before a restart.
-    pub(super) needs_restart: Vec<String>,
-    /// Paths of keys that changed in a file and are set by something that wins over it.
-    pub(super) shadowed: Vec<String>,
-    /// Another model, where the active configuration allows none.
-    forbidden_identity: Option<String>,
+    pub(super) takeover: Takeover,
+    /// Old and new provider and model, for the section and for each phase, where they differ.
+    pub(super) identity_changes: Vec<(String, String)>,
 }
 
 impl Candidate {
     /// What `loaded` changes where `active` counts.
-    pub(super) fn of(active: &Loaded, loaded: &Loaded) -> Self {
-        let config = live_over(&active.config, &loaded.config);
-        let (fields, changed, needs_restart) = merged(&active.fields, &loaded.fields);
-        let is_fixed = |llm: &LlmConfig| llm.identity_change == IdentityChange::Restart;
-        let changes = changes(active.config.llm.as_ref(), config.llm.as_ref());
-        let forbidden = changes.first().filter(|_| active.config.llm.as_ref().is_some_and(is_fixed));
-        let forbidden_identity = forbidden.map(|(old, new)| {
-            format!("llm.identity_change is `restart`: {old} cannot become {new} without one; nothing is taken over")
-        });
-        let is_new = |hidden: &&(String, String)| !active.shadowed.contains(hidden);
-        let shadowed = loaded.shadowed.iter().filter(is_new).map(|(path, _)| path.clone()).collect();
-        Self { config, fields, changed, needs_restart, shadowed, forbidden_identity }
+    ///
+    /// # Errors
+    /// Why it must not count, one sentence each.
+    pub(super) fn of(active: &Loaded, loaded: &Loaded) -> Result<Self, (ConfigFault, Vec<String>)> {
+        let takeover = loaded.under(active).map_err(|problems| (ConfigFault::Invalid, problems))?;
+        let old = active.config.llm.as_ref();
+        let identity_changes = changes(old, takeover.counting.config.llm.as_ref());
+        let is_fixed = old.is_some_and(|llm| llm.identity_change == IdentityChange::Restart);
+        match identity_changes.first().filter(|_| is_fixed) {
+            None => Ok(Self { takeover, identity_changes }),
+            Some((old, new)) => Err((ConfigFault::Identity, vec![forbidden(old, new)])),
+        }
     }
 
-    /// # Errors
-    /// Why it must not count.
-    pub(super) fn check(&self) -> Result<(), (ConfigFault, String)> {
-        if let Some(reason) = &self.forbidden_identity {
-            return Err((ConfigFault::Identity, reason.clone()));
-        }
-        // What waits for a restart may contradict what does not.
-        self.config.check().map_err(|reason| (ConfigFault::Invalid, reason))
+    pub(super) fn config(&self) -> &Config {
+        &self.takeover.counting.config
     }
 
     /// Whether the model of the active configuration serves on as it is.
     pub(super) fn keeps_model(&self, active: &Config) -> bool {
-        self.config.model() == active.model()
-    }
-
-    /// Old and new provider and model, for the section and for each phase.
-    pub(super) fn identity_changes(&self, active: &Config) -> Vec<(String, String)> {
-        changes(active.llm.as_ref(), self.config.llm.as_ref())
+        self.config().model() == active.model()
     }
 }
 
-/// The active configuration with everything that needs no restart from the other one.
-fn live_over(active: &Config, other: &Config) -> Config {
-    let mut config = active.clone();
-    config.environment.clone_from(&other.environment);
-    config.logging.level = other.logging.level;
-    let running = active.session.max_concurrent_investigations;
-    config.session = other.session.clone();
-    config.session.max_concurrent_investigations = running;
-    config.investigation = other.investigation.clone();
-    config.investigation.timeout_seconds = active.investigation.timeout_seconds;
-    config.investigation.max_tokens_total = active.investigation.max_tokens_total;
-    (config.prompt, config.redact, config.injection) = (other.prompt, other.redact, other.injection);
-    config.toolsets = other.toolsets.clone();
-    config.readiness = other.readiness;
-    config.metrics.per_tool = other.metrics.per_tool;
-    config.mcp_servers = other.mcp_servers.clone();
-    config.llm = other.llm.clone();
-    if let (Some(llm), Some(active)) = (&mut config.llm, &active.llm) {
-        llm.identity_change = active.identity_change;
-        llm.shared_ca_file.clone_from(&active.shared_ca_file);
-    }
-    config
-}
-
-/// The fields that count, the paths that changed, and the paths that wait.
-fn merged(active: &[Field], other: &[Field]) -> (Vec<Field>, Vec<String>, Vec<String>) {
-    let mut earlier: BTreeMap<&str, &Field> = active.iter().map(|field| (field.path.as_str(), field)).collect();
-    let (mut fields, mut changed, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-    for field in other {
-        let was = earlier.remove(field.path.as_str());
-        let is_new = was.is_none_or(|was| was.value != field.value);
-        match (is_new, field.live) {
-            (true, Live::Restart) => {
-                waiting.push(field.path.clone());
-                fields.extend(was.cloned());
-                continue;
-            }
-            (true, Live::NextInvestigation | Live::Now) => changed.push(field.path.clone()),
-            (false, _) => {}
-        }
-        fields.push(field.clone());
-    }
-    for (path, field) in earlier {
-        match field.live {
-            Live::Restart => {
-                waiting.push(path.to_owned());
-                fields.push(field.clone());
-            }
-            Live::NextInvestigation | Live::Now => changed.push(path.to_owned()),
-        }
-    }
-    (fields, changed, waiting)
+fn forbidden(old: &str, new: &str) -> String {
+    format!("llm.identity_change is `restart`: {old} cannot become {new} without one; nothing is taken over")
 }
 
 /// Provider and model of the section and of each phase that has its own, where they differ.
@@ -147,29 +77,75 @@ mod tests {
     const ACTIVE: &str = "llm: {provider: mock, model: a}\nserver: {port: 1}\nsession: {queue_limit: 1}\n\
                           investigation: {timeout_seconds: 60, engine: auto}\nlogging: {level: INFO, format: text}\n";
 
+    fn of(active: &Loaded, text: &str) -> Candidate {
+        Candidate::of(active, &loaded(text)).unwrap_or_else(|refused| panic!("{text}: {refused:?}"))
+    }
+
     #[test]
     fn live_keys_count_and_others_wait() {
         let active = loaded(ACTIVE);
-        let other = loaded(
+        let candidate = of(
+            &active,
             "llm: {provider: mock, model: b, max_retries: 9}\nserver: {port: 2}\nsession: {queue_limit: 2}\n\
              investigation: {timeout_seconds: 90, engine: model}\nlogging: {level: DEBUG, format: json}\n",
         );
-        let candidate = Candidate::of(&active, &other);
-        assert_eq!(candidate.check(), Ok(()));
+        let Takeover { changed, needs_restart, counting, .. } = &candidate.takeover;
         assert_eq!(
-            candidate.changed,
-            ["logging.level", "session.queue_limit", "investigation.engine", "llm.model", "llm.max_retries"]
+            *changed,
+            [
+                "logging.level",
+                "session.queue_limit",
+                "investigation.engine",
+                "investigation.timeout_seconds",
+                "llm.model",
+                "llm.max_retries"
+            ]
         );
-        assert_eq!(candidate.needs_restart, ["logging.format", "server.port", "investigation.timeout_seconds"]);
-        let config = &candidate.config;
-        assert_eq!((config.server.port, config.session.queue_limit, config.investigation.timeout_seconds), (1, 2, 60));
+        assert_eq!(*needs_restart, ["logging.format", "server.port"]);
+        let config = candidate.config();
+        assert_eq!((config.server.port, config.session.queue_limit, config.investigation.timeout_seconds), (1, 2, 90));
         assert_eq!(config.llm.as_ref().map(|llm| (llm.model.as_str(), llm.max_retries)), Some(("b", 9)));
-        let port = candidate.fields.iter().find(|field| field.path == "server.port").unwrap();
+        let port = counting.fields.iter().find(|field| field.path == "server.port").unwrap();
         assert_eq!(port.value, "1");
-        let changes = candidate.identity_changes(&active.config);
-        assert_eq!(changes[0], ("mock/a".to_owned(), "mock/b".to_owned()));
+        assert_eq!(candidate.identity_changes[0], ("mock/a".to_owned(), "mock/b".to_owned()));
         assert!(!candidate.keeps_model(&active.config));
-        assert!(Candidate::of(&active, &loaded(ACTIVE)).keeps_model(&active.config));
+        let same = of(&active, ACTIVE);
+        assert!(same.keeps_model(&active.config) && same.takeover.changed.is_empty(), "{same:?}");
+        assert_eq!((&same.takeover.counting.config, same.identity_changes.len()), (&active.config, 0));
+    }
+
+    #[test]
+    fn another_secret_is_told_and_not_shown() {
+        let text = |key: &str, header: &str| {
+            format!(
+                "llm: {{provider: mock, model: a, api_key: {key}, custom_headers: [{{name: X, value: {header}}}]}}\n"
+            )
+        };
+        let candidate = of(&loaded(&text("one", "two")), &text("three", "four"));
+        assert_eq!(candidate.takeover.changed, ["llm.api_key", "llm.custom_headers.0.value"]);
+        assert!(!format!("{:?}", candidate.takeover.counting.fields).contains("three"));
+    }
+
+    #[test]
+    fn sections_that_come_and_go() {
+        let plain = "logging: {level: INFO}\n";
+        let model = format!("{plain}llm: {{provider: mock, model: a, identity_change: live}}\n");
+        let gone = of(&loaded(&model), plain);
+        assert_eq!((&gone.config().llm, gone.identity_changes[0].1.as_str()), (&None, "none"));
+        let come = of(&loaded(plain), &model.replace("live", "restart"));
+        assert_eq!(come.config().llm.as_ref().map(|llm| llm.identity_change), Some(IdentityChange::Restart));
+        assert_eq!(come.takeover.needs_restart, Vec::<String>::new());
+
+        let local = "catalogue: {source: directory}\naudit: {sink: local}\n";
+        let storage = format!("{local}data_storage: {{url: 'http://x', timeout: 7}}\n");
+        let come = of(&loaded(local), &storage);
+        assert_eq!((come.config().data_storage(), come.takeover.changed.len()), (None, 0), "{come:?}");
+        assert_eq!(come.takeover.needs_restart, ["data_storage.url", "data_storage.timeout"]);
+        let gone = of(&loaded(&storage), local);
+        let section = gone.config().data_storage().map(|section| (section.url, section.timeout));
+        assert_eq!(section, Some(("http://x".into(), 10)), "the client stays");
+        assert_eq!(gone.takeover.changed, ["data_storage.timeout"]);
+        assert_eq!(gone.takeover.needs_restart, ["data_storage.url"]);
     }
 
     #[test]
@@ -181,19 +157,20 @@ mod tests {
             Loader::new(&path, Variables::of(&[("LOG_LEVEL", "WARN")])).load().unwrap()
         };
         let active = load("logging: {level: INFO}\n");
-        assert_eq!(Candidate::of(&active, &load("logging: {level: INFO}\n")).shadowed, Vec::<String>::new());
-        let candidate = Candidate::of(&active, &load("logging: {level: DEBUG}\n"));
-        assert_eq!((candidate.shadowed, candidate.changed), (vec!["logging.level".to_owned()], vec![]));
+        let told = |text: &str| Candidate::of(&active, &load(text)).unwrap().takeover;
+        assert_eq!(told("logging: {level: INFO}\n").shadowed, Vec::<String>::new());
+        let takeover = told("logging: {level: DEBUG}\n");
+        assert_eq!((takeover.shadowed, takeover.changed), (vec!["logging.level".to_owned()], vec![]));
     }
 
     #[test]
     fn of_metrics_and_readiness_only_the_old_names_wait() {
         let active = loaded("metrics: {legacy_names: []}\nreadiness: {llm: start}\n");
         let other = loaded("metrics: {legacy_names: [holmesgpt], per_tool: false}\nreadiness: {llm: required}\n");
-        let candidate = Candidate::of(&active, &other);
-        assert_eq!(candidate.changed, ["metrics.per_tool", "readiness.llm"]);
-        assert_eq!(candidate.needs_restart, ["metrics.legacy_names"]);
-        let (metrics, readiness) = (&candidate.config.metrics, candidate.config.readiness);
+        let candidate = Candidate::of(&active, &other).unwrap();
+        assert_eq!(candidate.takeover.changed, ["metrics.per_tool", "readiness.llm"]);
+        assert_eq!(candidate.takeover.needs_restart, ["metrics.legacy_names"]);
+        let (metrics, readiness) = (&candidate.config().metrics, candidate.config().readiness);
         assert_eq!((metrics.per_tool, metrics.legacy_names.len()), (false, 0));
         assert_eq!(readiness, other.config.readiness);
     }
@@ -204,8 +181,8 @@ mod tests {
         let summed = with("investigation: {summarizer_model: small}\n");
         let named = |loaded: &Loaded| loaded.config.llm.as_ref().and_then(|llm| llm.summary_model.clone());
         assert_eq!(named(&summed).as_deref(), Some("small"));
-        assert!(!Candidate::of(&with(""), &summed).keeps_model(&with("").config));
-        assert!(Candidate::of(&summed, &summed).keeps_model(&summed.config));
+        assert!(!Candidate::of(&with(""), &summed).unwrap().keeps_model(&with("").config));
+        assert!(Candidate::of(&summed, &summed).unwrap().keeps_model(&summed.config));
         assert_eq!(named(&with("investigation: {summarizer_model: small, summarizer_threshold_chars: 0}\n")), None);
     }
 
@@ -220,16 +197,8 @@ mod tests {
             ("logging: {level: INFO}\n", true),
             ("llm: {provider: mock, model: a, max_retries: 1}\n", false),
         ] {
-            let checked = Candidate::of(&active, &loaded(text)).check();
-            assert_eq!(checked.is_err_and(|(fault, _)| fault == ConfigFault::Identity), is_forbidden, "{text}");
+            let refused = Candidate::of(&active, &loaded(text)).err();
+            assert_eq!(refused.is_some_and(|(fault, _)| fault == ConfigFault::Identity), is_forbidden, "{text}");
         }
-    }
-
-    #[test]
-    fn what_waits_may_contradict_what_does_not() {
-        let active = loaded("toolsets: {}\ncluster: {source: live}\nsession: {ttl_minutes: 30}\n");
-        let gone = Candidate::of(&active, &loaded("session: {ttl_minutes: 5, max_age_minutes: 6}\n"));
-        assert_eq!(gone.check(), Ok(()));
-        assert_eq!(gone.changed, ["session.ttl_minutes", "session.max_age_minutes"]);
     }
 }

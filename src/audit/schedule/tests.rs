@@ -67,6 +67,17 @@ fn an_event_waits_for_company_unless_the_request_is_full_or_somebody_is_in_a_hur
 }
 
 #[test]
+fn another_pace_counts_from_the_next_step_on() {
+    let now = Instant::now();
+    let mut schedule = schedule();
+    schedule.set_pace(&AuditConfig { linger: Duration::from_secs(5), ..AuditConfig::default() });
+    assert!(schedule.arrived("rr-1", 1, None, now) && schedule.arrived("rr-2", 2, None, now));
+    assert_eq!(schedule.next(now), Step::Wait(Some(now + Duration::from_secs(5))));
+    schedule.set_pace(&AuditConfig { linger: Duration::from_millis(50), batch_size: 1, ..AuditConfig::default() });
+    assert_eq!(names(&cargo(schedule.next(now + Duration::from_millis(60)))), ["rr-1"], "no company needed any more");
+}
+
+#[test]
 fn one_request_at_a_time_for_each_correlation_and_two_in_all() {
     let now = Instant::now();
     let mut schedule = with_events(&[("a", 150), ("b", 150), ("c", 150)], now);

@@ -1,8 +1,9 @@
-//! Remembered positive answers, and questions that are being asked.
+//! Remembered positive answers, and questions that are being asked. How long an answer may be used is asked for each time: the
+//! limits may be others by then.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
 
@@ -19,10 +20,16 @@ pub(super) type Key = [u8; 32];
 #[derive(Debug, Clone)]
 pub(super) struct Known {
     pub(super) caller: Caller,
-    /// Until then nobody is asked again.
-    pub(super) fresh_until: Instant,
-    /// Until then the answer may stand in while the API server is down.
-    pub(super) usable_until: Instant,
+    pub(super) since: Instant,
+    /// Of the token; the answer is worth nothing afterwards.
+    pub(super) ends_at: Option<Instant>,
+}
+
+impl Known {
+    /// Whether the answer is younger than this, and the token still counts.
+    fn is_within(&self, age_max: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < age_max && self.ends_at.is_none_or(|ends_at| now < ends_at)
+    }
 }
 
 type Flight = Arc<OnceCell<Result<Known, Verdict>>>;
@@ -35,15 +42,17 @@ pub(super) struct ReviewCache {
 }
 
 impl ReviewCache {
-    pub(super) fn fresh(&self, key: &Key, now: Instant) -> Option<Caller> {
-        lock(&self.known).get(key).filter(|known| known.fresh_until > now).map(|known| known.caller.clone())
+    /// An answer younger than this.
+    pub(super) fn known(&self, key: &Key, age_max: Duration, now: Instant) -> Option<Caller> {
+        lock(&self.known).get(key).filter(|known| known.is_within(age_max, now)).map(|known| known.caller.clone())
     }
 
     /// Asks the question, or waits for the answer when somebody is already asking. Should that one give up, the next one
-    /// asks.
+    /// asks. While nobody can be asked, an answer younger than `usable_for` stands in.
     pub(super) async fn once(
         &self,
         key: Key,
+        usable_for: Duration,
         ask: impl Future<Output = Result<Known, Verdict>>,
     ) -> Result<Caller, Verdict> {
         let flight = Arc::clone(lock(&self.flights).entry(key).or_default());
@@ -55,13 +64,11 @@ impl ReviewCache {
         });
         match answer.await {
             Ok(known) => Ok(known.caller.clone()),
-            Err(verdict) if verdict.is_outage() => self.usable(&key, Instant::now()).ok_or_else(|| verdict.clone()),
+            Err(verdict) if verdict.is_outage() => {
+                self.known(&key, usable_for, Instant::now()).ok_or_else(|| verdict.clone())
+            }
             Err(verdict) => Err(verdict.clone()),
         }
-    }
-
-    fn usable(&self, key: &Key, now: Instant) -> Option<Caller> {
-        lock(&self.known).get(key).filter(|known| known.usable_until > now).map(|known| known.caller.clone())
     }
 
     fn remember(&self, key: Key, answer: &Result<Known, Verdict>) {
@@ -69,7 +76,7 @@ impl ReviewCache {
         match answer {
             Ok(new) => {
                 if known.len() >= ENTRIES_MAX {
-                    make_room(&mut known, Instant::now());
+                    make_room(&mut known);
                 }
                 known.insert(key, new.clone());
             }
@@ -82,14 +89,13 @@ impl ReviewCache {
     }
 }
 
-/// Drops what is of no use any more, and if that is nothing, what expires first.
-fn make_room(known: &mut HashMap<Key, Known>, now: Instant) {
-    known.retain(|_, entry| entry.usable_until > now);
-    if known.len() >= ENTRIES_MAX
-        && let Some(oldest) = known.iter().min_by_key(|(_, entry)| entry.usable_until).map(|(key, _)| *key)
-    {
-        known.remove(&oldest);
-    }
+/// Drops the older half: one look at all for many that come.
+fn make_room(known: &mut HashMap<Key, Known>) {
+    let mut ages: Vec<Instant> = known.values().map(|entry| entry.since).collect();
+    let middle = ages.len() / 2;
+    let (_, median, _) = ages.select_nth_unstable(middle);
+    let median = *median;
+    known.retain(|_, entry| entry.since > median);
 }
 
 /// Takes the flight off the list when the last passenger leaves, also one who gives up.
@@ -118,19 +124,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     use super::*;
 
     const KEY: Key = [1; 32];
 
-    fn known(fresh: u64, usable: u64) -> Known {
-        let now = Instant::now();
-        Known {
-            caller: Caller { user: "alice".into() },
-            fresh_until: now + Duration::from_secs(fresh),
-            usable_until: now + Duration::from_secs(usable),
-        }
+    const LONG: Duration = Duration::from_secs(9);
+
+    fn known() -> Known {
+        Known { caller: Caller { user: "alice".into() }, since: Instant::now(), ends_at: None }
     }
 
     #[tokio::test]
@@ -141,12 +143,12 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(20)).await;
             Err(Verdict::NotAuthenticated)
         };
-        let all = futures_util::future::join_all((0..100).map(|_| cache.once(KEY, ask()))).await;
+        let all = futures_util::future::join_all((0..100).map(|_| cache.once(KEY, LONG, ask()))).await;
         assert!(all.iter().all(|answer| *answer == Err(Verdict::NotAuthenticated)));
         assert_eq!(asked.load(Ordering::Relaxed), 1);
         assert!(lock(&cache.flights).is_empty());
         assert_eq!(
-            cache.once(KEY, async { Ok(known(9, 9)) }).await.unwrap().user,
+            cache.once(KEY, LONG, async { Ok(known()) }).await.unwrap().user,
             "alice",
             "refusals are not remembered"
         );
@@ -155,21 +157,33 @@ mod tests {
     #[tokio::test]
     async fn when_the_asker_gives_up_the_next_one_asks() {
         let cache = ReviewCache::default();
-        let stuck = tokio::time::timeout(Duration::from_millis(10), cache.once(KEY, std::future::pending()));
+        let stuck = tokio::time::timeout(Duration::from_millis(10), cache.once(KEY, LONG, std::future::pending()));
         assert!(stuck.await.is_err());
         assert!(lock(&cache.flights).is_empty());
-        assert!(cache.once(KEY, async { Ok(known(9, 9)) }).await.is_ok());
+        assert!(cache.once(KEY, LONG, async { Ok(known()) }).await.is_ok());
     }
 
     #[tokio::test]
     async fn older_answers_stand_in_only_for_outages() {
         let cache = ReviewCache::default();
         let outage = || async { Err(Verdict::AuthenticationUnavailable) };
-        assert!(cache.once(KEY, async { Ok(known(0, 9)) }).await.is_ok());
-        assert_eq!(cache.fresh(&KEY, Instant::now()), None);
-        assert!(cache.once(KEY, outage()).await.is_ok());
-        assert!(cache.once(KEY, async { Err(Verdict::NotAuthenticated) }).await.is_err());
-        assert!(cache.once(KEY, outage()).await.is_err(), "a revoked token stays out");
+        assert!(cache.once(KEY, LONG, async { Ok(known()) }).await.is_ok());
+        assert!(cache.once(KEY, LONG, outage()).await.is_ok());
+        assert!(cache.once(KEY, Duration::ZERO, outage()).await.is_err(), "the limit of now counts");
+        assert!(cache.once(KEY, LONG, async { Err(Verdict::NotAuthenticated) }).await.is_err());
+        assert!(cache.once(KEY, LONG, outage()).await.is_err(), "a revoked token stays out");
+    }
+
+    #[test]
+    fn an_answer_ends_with_its_age_or_with_its_token() {
+        let cache = ReviewCache::default();
+        let answer = Known { ends_at: Some(Instant::now() + Duration::from_secs(5)), ..known() };
+        let at = |seconds| answer.since + Duration::from_secs(seconds);
+        cache.remember(KEY, &Ok(answer.clone()));
+        for (age_max, second, expected) in [(3, 2, true), (3, 3, false), (60, 4, true), (60, 5, false), (0, 0, false)] {
+            let found = cache.known(&KEY, Duration::from_secs(age_max), at(second));
+            assert_eq!(found.is_some(), expected, "{age_max} {second}");
+        }
     }
 
     #[tokio::test]
@@ -178,8 +192,9 @@ mod tests {
         for number in 0..ENTRIES_MAX + 10 {
             let mut key = KEY;
             key[..8].copy_from_slice(&number.to_le_bytes());
-            cache.remember(key, &Ok(known(9, 9)));
+            cache.remember(key, &Ok(known()));
+            assert!(lock(&cache.known).len() <= ENTRIES_MAX);
         }
-        assert_eq!(lock(&cache.known).len(), ENTRIES_MAX);
+        assert!(lock(&cache.known).len() > ENTRIES_MAX / 4);
     }
 }

@@ -19,7 +19,8 @@ pub(super) const KEYS: &[Key] = &[
         Whole(10, 3_600),
         "540",
         "Wall-clock budget of one investigation, queue time included.",
-    ),
+    )
+    .next(),
     key(
         "investigation.wrap_up_seconds",
         Whole(0, 3_600),
@@ -87,7 +88,8 @@ pub(super) const KEYS: &[Key] = &[
         Whole(0, MANY),
         "0",
         "Prompt and completion tokens of one investigation; 0 = no limit.",
-    ),
+    )
+    .next(),
     key("investigation.max_validation_attempts", Whole(1, 10), "3", "Validations of a submitted workflow.").next(),
     key("investigation.namespaces.allow", Texts, "[]", "Only these namespaces may be read; none = all.").next(),
     key("investigation.namespaces.deny", Texts, "[]", "Not these.").next(),

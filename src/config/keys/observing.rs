@@ -13,27 +13,30 @@ pub(super) const KEYS: &[Key] = &[
     key("server.metrics_addr", Text, "", "`/metrics` is also served here, e.g. `:9090`."),
     key("server.admin_endpoints", Switch, "false", "`GET` and `PUT /admin/loglevel` at `server.health_addr`."),
     key("server.profiling", Switch, "false", "`GET /debug/runtime` at `server.health_addr`."),
-    key("server.rate_limit.enabled", Switch, "false", "Whether each client address has a limit; above it 429."),
-    key("server.rate_limit.requests_per_second", Positive(1e6), "5.0", "Requests of one client, a second."),
-    key("server.rate_limit.burst", Whole(1, 1_000_000), "10", "Requests of one client at once after a pause."),
+    key("server.rate_limit.enabled", Switch, "false", "Whether each client address has a limit; above it 429.").now(),
+    key("server.rate_limit.requests_per_second", Positive(1e6), "5.0", "Requests of one client, a second.").now(),
+    key("server.rate_limit.burst", Whole(1, 1_000_000), "10", "Requests of one client at once after a pause.").now(),
     key(
         "server.rate_limit.cleanup_interval_seconds",
         Whole(1, SECONDS_MAX),
         "300",
         "Between two looks at silent clients.",
-    ),
+    )
+    .now(),
     key(
         "server.rate_limit.max_age_seconds",
         Whole(1, SECONDS_MAX),
         "600",
         "A client that is silent for so long is forgotten.",
-    ),
+    )
+    .now(),
     key(
         "server.rate_limit.trusted_proxy_cidrs",
         Texts,
         "",
         "Proxies whose `X-Forwarded-For` is believed, e.g. `10.0.0.0/8`.",
-    ),
+    )
+    .now(),
     key(
         "telemetry.endpoint",
         Text,

@@ -28,7 +28,8 @@ pub(super) const KEYS: &[Key] = &[
         Whole(0, 1_000_000),
         "200",
         "Requests with a token answered at once; 0 = no limit. One more is answered 503.",
-    ),
+    )
+    .now(),
     key("server.max_connections", Whole(1, 1_000_000), "1024", "Open connections; further ones wait in the kernel."),
     key(
         "server.header_timeout_seconds",
@@ -54,25 +55,29 @@ pub(super) const KEYS: &[Key] = &[
         Word(&["async", "sync"]),
         "async",
         "How an incident is answered when nothing else decides.",
-    ),
+    )
+    .now(),
     key(
         "compat.sync_for_signal_type",
         Switch,
         "true",
         "Bodies with `signal_type` and without `signal_name` are answered synchronously.",
-    ),
+    )
+    .now(),
     key(
         "compat.sync_timeout_seconds",
         Whole(1, 3_600),
         "",
         "Longest wait for a synchronous answer; the budget of an investigation unless set.",
-    ),
+    )
+    .now(),
     key(
         "compat.sync_detach_grace_seconds",
         Whole(0, 3_600),
         "120",
         "How long a run outlives the last who waits for it.",
-    ),
+    )
+    .now(),
     key(
         "shutdown.endpoint_delay_seconds",
         Whole(0, 300),
@@ -90,7 +95,7 @@ pub(super) const KEYS: &[Key] = &[
         "Any session is cancelled and forgotten this long after it was accepted; at least the TTL.",
     )
     .now(),
-    key("session.max_concurrent_investigations", Whole(1, 100_000), "50", "Investigations running at once."),
+    key("session.max_concurrent_investigations", Whole(1, 100_000), "50", "Investigations running at once.").now(),
     key("session.queue_limit", Whole(0, 1_000_000), "200", "Accepted and waiting; one more is refused.").now(),
     key("session.max_sessions", Whole(1, 1_000_000), "2000", "Sessions remembered; the oldest finished go first.")
         .now(),
@@ -116,9 +121,9 @@ pub(super) const KEYS: &[Key] = &[
         "Namespace in which access is reviewed: POD_NAMESPACE, else the ServiceAccount's, unless set.",
     ),
     key("auth.audiences", Texts, "[]", "Audiences a token must be for; none = the API server's own."),
-    key("auth.cache_seconds", Whole(0, 300), "10", "How long a positive answer about a caller is used again."),
-    key("auth.stale_seconds", Whole(0, 300), "0", "How much longer while the API server is down."),
-    key("auth.timeout_seconds", Whole(1, 300), "5", "One review, retries included."),
+    key("auth.cache_seconds", Whole(0, 300), "10", "How long a positive answer about a caller is used again.").now(),
+    key("auth.stale_seconds", Whole(0, 300), "0", "How much longer while the API server is down.").now(),
+    key("auth.timeout_seconds", Whole(1, 300), "5", "One review, retries included.").now(),
     key("auth.max_in_flight", Whole(1, 10_000), "64", "Reviews running at once."),
     key(
         "auth.session_ownership",

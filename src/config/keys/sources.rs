@@ -1,6 +1,6 @@
 //! Where facts come from: the cluster, the catalogue, DataStorage, and groups of tools.
 
-use super::Kind::{Address, File, Number, Secret, Switch, Text, Whole, Word};
+use super::Kind::{Address, File, Positive, Secret, Switch, Text, Whole, Word};
 use super::{Key, key};
 
 const HTTP: &[&str] = &["http", "https"];
@@ -48,40 +48,57 @@ pub(super) const KEYS: &[Key] = &[
         Whole(1, 300),
         "10",
         "Seconds for one question about workflows or history, retries included.",
-    ),
+    )
+    .now(),
     key(
         "data_storage.health_url",
         Address(HTTP),
         "",
         "What the readiness probe asks; `/readyz`, else `/health/ready`, unless set.",
-    ),
+    )
+    .now(),
     key(
         "data_storage.token_path",
         File,
         "/var/run/secrets/kubernetes.io/serviceaccount/token",
         "Our own ServiceAccount token; read again when it changes or is refused.",
     ),
-    key("data_storage.ca_file", File, "", "PEM certificates the server is checked against; contents are live."),
+    key("data_storage.ca_file", File, "", "PEM certificates the server is checked against; contents are live.").now(),
     key(
         "data_storage.system_roots",
         Switch,
         "",
         "Whether the system's certificates count as well; only without `ca_file` unless set.",
-    ),
-    key("data_storage.client_cert", File, "", "Our certificate, with `client_key`; contents are live."),
-    key("data_storage.client_key", File, "", "Its key."),
+    )
+    .now(),
+    key("data_storage.client_cert", File, "", "Our certificate, with `client_key`; contents are live.").now(),
+    key("data_storage.client_key", File, "", "Its key.").now(),
     key("data_storage.max_connections", Whole(1, 1_024), "128", "Connections at once; at most 8 carry audit events."),
     key(
         "data_storage.circuit_breaker.enabled",
         Switch,
         "false",
-        "Must be false: there is no breaker for DataStorage. The other keys of this section are accepted for old files.",
-    ),
-    key("data_storage.circuit_breaker.max_requests", Whole(0, 1_000_000), "", "Without effect."),
-    key("data_storage.circuit_breaker.interval_seconds", Whole(0, 1_000_000), "", "Without effect."),
-    key("data_storage.circuit_breaker.timeout_seconds", Whole(0, 1_000_000), "", "Without effect."),
-    key("data_storage.circuit_breaker.failure_threshold", Whole(0, 1_000_000), "", "Without effect."),
-    key("data_storage.circuit_breaker.failure_ratio", Number(0.0, 1.0), "", "Without effect."),
+        "Questions about workflows and history are suspended while the server fails.",
+    )
+    .now(),
+    key("data_storage.circuit_breaker.max_requests", Whole(1, 100), "3", "Trial questions while half open.").now(),
+    key(
+        "data_storage.circuit_breaker.interval_seconds",
+        Whole(1, 3_600),
+        "30",
+        "Window over which questions are counted.",
+    )
+    .now(),
+    key("data_storage.circuit_breaker.timeout_seconds", Whole(1, 3_600), "30", "How long it stays open.").now(),
+    key(
+        "data_storage.circuit_breaker.failure_threshold",
+        Whole(1, 100),
+        "10",
+        "Questions in the window before it may open.",
+    )
+    .now(),
+    key("data_storage.circuit_breaker.failure_ratio", Positive(1.0), "0.5", "Share of failed ones that opens it.")
+        .now(),
     key(
         "tls.ca_file",
         File,

@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::{Config, Loader, Variables};
+use crate::config::load::{self, Hashes};
+use crate::config::node::{Content, Entry, Node, Origin, Source};
+use crate::config::{Config, Loaded, Loader, Variables, effective, inspection};
 
 /// A name no section has.
 const NOBODY: &str = "zz-nobody";
@@ -218,5 +220,75 @@ fn no_key_is_both_built_and_not() {
             assert_eq!(unbuilt(&path), None, "{}", key.path);
             assert!(find(&path).is_some_and(|found| found.path == key.path), "{}", key.path);
         }
+    }
+}
+
+fn tree(value: &Value) -> Node {
+    let origin = Origin::named(Source::Main, "config.yaml");
+    let entry =
+        |(name, value): (&String, &Value)| Entry { name: name.clone(), origin: origin.clone(), node: tree(value) };
+    let content = match value {
+        Value::Object(members) => Content::Map(members.iter().map(entry).collect()),
+        Value::Array(items) => Content::List(items.iter().map(tree).collect()),
+        value => Content::Scalar(value.clone()),
+    };
+    Node { origin, content }
+}
+
+/// As it is loaded, whatever contradicts something else in it.
+fn loaded(root: &Value) -> Loaded {
+    let mut root = tree(root);
+    let findings = inspection::inspect(&mut root);
+    let mut problems = findings.wrong;
+    let mut config = load::sections(&root, &mut problems);
+    assert!(problems.is_empty(), "{problems:?}");
+    config.settle_ca_file();
+    Loaded {
+        fields: effective::fields(&root, &config),
+        unknown: Vec::new(),
+        ignored: Vec::new(),
+        notices: Vec::new(),
+        semantics_changed: Vec::new(),
+        shadowed: Vec::new(),
+        hashes: Hashes { main: String::new(), sdk: None },
+        config,
+        root,
+    }
+}
+
+/// Every key: what the column `Changes` of the reference says is what a running service does with it.
+#[test]
+fn a_changed_key_counts_or_waits_as_the_table_says() {
+    let (mut live, mut waiting) = (0, 0);
+    for key in keys() {
+        for path in instances(key.path) {
+            let before = surroundings(&path);
+            let mut after = before.clone();
+            put(&mut after, &path, another(key));
+            let named = path.iter().map(|name| if name == "[]" { "0" } else { name }).collect::<Vec<_>>().join(".");
+            for (before, after) in [(&before, &after), (&after, &before)] {
+                let (active, other) = (loaded(before), loaded(after));
+                assert_ne!(active.config, other.config, "{named}");
+                let taken = other.laid_over(&active).unwrap_or_else(|problems| panic!("{named}: {problems:?}"));
+                let told = (taken.changed.concat(), taken.needs_restart.concat());
+                if key.live == Live::Restart {
+                    assert_eq!((&taken.counting.config, told), (&active.config, (String::new(), named.clone())));
+                    waiting += 1;
+                } else {
+                    assert_eq!((&taken.counting.config, told), (&other.config, (named.clone(), String::new())));
+                    live += 1;
+                }
+            }
+        }
+    }
+    assert!(live > 400 && waiting > 100, "{live} {waiting}");
+}
+
+/// A list is taken over as one: no item of it can wait while its neighbour counts.
+#[test]
+fn nothing_in_a_list_and_no_secret_needs_a_restart() {
+    for key in keys().filter(|key| key.live == Live::Restart) {
+        assert!(!key.path.contains("[]"), "{}", key.path);
+        assert!(!matches!(key.kind, Kind::Secret), "{}: another one would not be told", key.path);
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::llm::codec::{Effort, Reasoning};
+use crate::retry::breaker::Rules;
 
 /// A secret written into the configuration. Never shown.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -77,6 +79,19 @@ impl Default for BreakerConfig {
             timeout_seconds: 30,
             failure_threshold: 10,
             failure_ratio: 0.5,
+        }
+    }
+}
+
+impl BreakerConfig {
+    pub(in crate::llm) fn rules(&self) -> Rules {
+        Rules {
+            is_on: self.enabled,
+            trials: self.max_requests,
+            window: Duration::from_secs(self.interval_seconds),
+            open_for: Duration::from_secs(self.timeout_seconds),
+            sample_min: self.failure_threshold,
+            failure_ratio: self.failure_ratio,
         }
     }
 }

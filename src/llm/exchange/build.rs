@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::{Patience, Profile, attempt};
-use crate::llm::breaker::Breaker;
 use crate::llm::client::{ClientError, HttpClient};
 use crate::llm::codec::{Dialect, Effort, Parameters};
 use crate::llm::config::{LlmConfig, Provider};
@@ -12,6 +11,7 @@ use crate::llm::credentials::{CredentialError, Credentials, CustomHeaders, Envir
 use crate::llm::pace::Pace;
 use crate::llm::route::{Route, RouteError};
 use crate::retry::Backoff;
+use crate::retry::breaker::Breaker;
 
 /// A configuration that cannot work. Shown to the operator at start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +78,7 @@ impl Profile {
             context_window_tokens: config.context_window_tokens,
             structured_output: config.structured_output,
             pace: pace(&route),
-            breaker: Mutex::new(Breaker::new(config.circuit_breaker, Instant::now())),
+            breaker: Mutex::new(Breaker::new(config.circuit_breaker.rules(), Instant::now())),
             metrics: OnceLock::new(),
             parameters: Mutex::new(Parameters {
                 temperature: config.temperature,

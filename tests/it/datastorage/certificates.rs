@@ -172,6 +172,25 @@ async fn a_new_authority_is_taken_and_a_broken_file_keeps_the_old_one() {
 }
 
 #[tokio::test]
+async fn another_authority_is_named_and_a_broken_one_is_not_adopted() {
+    let url = server("server-first", None).await;
+    let caller = Caller::trusting(&url, "ca-second.pem");
+    let client = caller.client().unwrap();
+    let is_reached = async || client.action_types(&context(), 0).await.is_ok();
+    assert!(!is_reached().await);
+    let named = |file: PathBuf| DataStorageConfig { ca_file: Some(file), ..caller.config.clone() };
+    client.adopt(client.prepare(&named(fixture("ca-first.pem"))).unwrap());
+    assert!(is_reached().await);
+    let broken = caller.folder.path().join("broken.pem");
+    std::fs::write(&broken, "nonsense").unwrap();
+    assert!(client.prepare(&named(broken)).is_err());
+    assert!(client.prepare(&named("/nowhere/ca.pem".into())).is_err());
+    // The file of the earlier configuration is not looked at any more.
+    client.reload_certificates();
+    assert!(is_reached().await);
+}
+
+#[tokio::test]
 async fn a_server_that_asks_for_a_certificate_gets_it() {
     let url = server("server-first", Some("ca-first")).await;
     let mut caller = Caller::trusting(&url, "ca-first.pem");

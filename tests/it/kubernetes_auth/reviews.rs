@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use holmesgpt_api::auth::{ApiAccess, AuthConfig, AuthError, Authenticator, KubernetesAuthError};
+use holmesgpt_api::auth::{ApiAccess, Attempt, AuthConfig, AuthError, Authenticator, KubernetesAuthError};
 use holmesgpt_api::telemetry::Metrics;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
@@ -54,6 +54,22 @@ async fn each_method_has_its_verb() {
         ask(&service, method, SESSION, "token-1").await;
         assert_eq!(bodies(&server)[1]["spec"]["resourceAttributes"]["verb"], verb, "{method}");
     }
+}
+
+#[tokio::test]
+async fn how_long_an_answer_counts_may_change_under_it() {
+    let server = ApiServer::start(known(), allowed(true)).await;
+    let access = ApiAccess::Kubeconfig(server.kubeconfig());
+    let authenticator = Authenticator::build_kubernetes(&config(), &access, Metrics::build().unwrap()).await.unwrap();
+    let header: &[u8] = b"Bearer token-1";
+    let attempt = Attempt { method: "GET", path: "/", authorization: &[header], source_ip: "" };
+    let mut reviews = Vec::new();
+    for cache_seconds in [300, 300, 0, 0, 300] {
+        authenticator.settings().set(AuthConfig { cache_seconds, ..config() });
+        authenticator.check(attempt).await.unwrap();
+        reviews.push(server.take_seen().len());
+    }
+    assert_eq!(reviews, [2, 0, 2, 2, 0], "the last one is remembered, though nothing was to be when it was given");
 }
 
 #[tokio::test]

@@ -3,11 +3,26 @@
 
 use std::time::{Duration, Instant};
 
-use super::config::BreakerConfig;
+/// When it opens and closes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// One that is off lets everything through.
+    pub is_on: bool,
+    /// Trial calls at once, and how many must succeed, while half open.
+    pub trials: u32,
+    /// Over which calls are counted.
+    pub window: Duration,
+    /// How long it stays open.
+    pub open_for: Duration,
+    /// Calls in the window before it may open.
+    pub sample_min: u32,
+    /// Share of failed calls that opens it.
+    pub failure_ratio: f64,
+}
 
 /// Whether calls go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub enum State {
     Closed,
     HalfOpen,
     Open,
@@ -15,7 +30,7 @@ pub(super) enum State {
 
 impl State {
     /// As the metric counts it.
-    pub(super) fn number(self) -> u8 {
+    pub fn number(self) -> u8 {
         match self {
             Self::Closed => 0,
             Self::HalfOpen => 1,
@@ -26,7 +41,7 @@ impl State {
 
 /// How a call ended, as far as it says something about the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// It answered, be it with a refusal.
     Answered,
     Failed,
@@ -36,14 +51,14 @@ pub(super) enum Verdict {
 
 /// Lets one call through. It is handed back with the call's verdict.
 #[derive(Debug)]
-pub(super) struct Pass {
+pub struct Pass {
     generation: u64,
 }
 
-/// One model of one provider.
+/// One that is asked: a model of a provider, a server.
 #[derive(Debug)]
-pub(super) struct Breaker {
-    config: BreakerConfig,
+pub struct Breaker {
+    rules: Rules,
     state: State,
     /// Verdicts about an earlier state say nothing about this one.
     generation: u64,
@@ -56,31 +71,35 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    pub(super) fn new(config: BreakerConfig, now: Instant) -> Self {
-        let until = now + Duration::from_secs(config.interval_seconds);
-        Self { config, state: State::Closed, generation: 0, until, admitted: 0, answered: 0, failed: 0 }
+    pub fn new(rules: Rules, now: Instant) -> Self {
+        let until = now + rules.window;
+        Self { rules, state: State::Closed, generation: 0, until, admitted: 0, answered: 0, failed: 0 }
     }
 
-    pub(super) fn state(&self) -> State {
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub fn state(&self) -> State {
         self.state
     }
 
     /// Lets a call through, or tells how long nobody is.
-    pub(super) fn admit(&mut self, now: Instant) -> Result<Pass, Duration> {
+    pub fn admit(&mut self, now: Instant) -> Result<Pass, Duration> {
         match self.state {
             State::Closed if now >= self.until => self.enter(State::Closed, now),
             State::Open if now >= self.until => self.enter(State::HalfOpen, now),
-            State::Open if self.config.enabled => return Err(self.until - now),
+            State::Open if self.rules.is_on => return Err(self.until - now),
             _ => {}
         }
-        if self.state == State::HalfOpen && self.admitted >= self.config.max_requests {
+        if self.state == State::HalfOpen && self.admitted >= self.rules.trials {
             return Err(Duration::from_secs(1));
         }
         self.admitted += 1;
         Ok(Pass { generation: self.generation })
     }
 
-    pub(super) fn record(&mut self, pass: &Pass, verdict: Verdict, now: Instant) {
+    pub fn record(&mut self, pass: &Pass, verdict: Verdict, now: Instant) {
         if pass.generation != self.generation {
             return;
         }
@@ -92,7 +111,7 @@ impl Breaker {
         match self.state {
             State::Closed if self.is_tripped() => self.enter(State::Open, now),
             State::HalfOpen if self.failed > 0 => self.enter(State::Open, now),
-            State::HalfOpen if self.answered >= self.config.max_requests => self.enter(State::Closed, now),
+            State::HalfOpen if self.answered >= self.rules.trials => self.enter(State::Closed, now),
             _ => {}
         }
     }
@@ -100,17 +119,17 @@ impl Breaker {
     fn is_tripped(&self) -> bool {
         let calls = self.answered + self.failed;
         let ratio = f64::from(self.failed) / f64::from(calls.max(1));
-        self.config.enabled && calls >= self.config.failure_threshold && ratio >= self.config.failure_ratio
+        self.rules.is_on && calls >= self.rules.sample_min && ratio >= self.rules.failure_ratio
     }
 
     fn enter(&mut self, state: State, now: Instant) {
-        let seconds = match state {
-            State::Closed => self.config.interval_seconds,
-            State::Open | State::HalfOpen => self.config.timeout_seconds,
+        let lasts = match state {
+            State::Closed => self.rules.window,
+            State::Open | State::HalfOpen => self.rules.open_for,
         };
         self.state = state;
         self.generation += 1;
-        self.until = now + Duration::from_secs(seconds);
+        self.until = now + lasts;
         (self.admitted, self.answered, self.failed) = (0, 0, 0);
     }
 }
@@ -119,12 +138,12 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    const CONFIG: BreakerConfig = BreakerConfig {
-        enabled: true,
-        max_requests: 2,
-        interval_seconds: 30,
-        timeout_seconds: 10,
-        failure_threshold: 4,
+    const RULES: Rules = Rules {
+        is_on: true,
+        trials: 2,
+        window: Duration::from_secs(30),
+        open_for: Duration::from_secs(10),
+        sample_min: 4,
         failure_ratio: 0.5,
     };
 
@@ -134,9 +153,9 @@ mod tests {
     }
 
     impl Watch {
-        fn new(config: BreakerConfig) -> Self {
+        fn new(rules: Rules) -> Self {
             let began = Instant::now();
-            Self { breaker: Breaker::new(config, began), began }
+            Self { breaker: Breaker::new(rules, began), began }
         }
 
         fn at(&self, second: u64) -> Instant {
@@ -154,7 +173,7 @@ mod tests {
 
     #[test]
     fn it_opens_at_the_ratio_of_a_large_enough_sample() {
-        let mut watch = Watch::new(CONFIG);
+        let mut watch = Watch::new(RULES);
         for verdict in [Verdict::Failed, Verdict::Failed, Verdict::Failed] {
             assert!(watch.call(0, verdict));
         }
@@ -167,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_window_that_ended_counts_no_more() {
-        let mut watch = Watch::new(CONFIG);
+        let mut watch = Watch::new(RULES);
         assert!((0..3).all(|_| watch.call(0, Verdict::Failed)));
         assert!((0..3).all(|_| watch.call(31, Verdict::Failed)));
         assert_eq!(watch.breaker.state(), State::Closed);
@@ -177,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_few_calls_close_it_and_one_failure_opens_it_again() {
-        let mut watch = Watch::new(CONFIG);
+        let mut watch = Watch::new(RULES);
         assert!((0..4).all(|_| watch.call(0, Verdict::Failed)));
         assert!(watch.call(10, Verdict::Answered));
         assert_eq!(watch.breaker.state(), State::HalfOpen);
@@ -190,7 +209,7 @@ mod tests {
 
     #[test]
     fn while_half_open_only_so_many_at_once_and_nobody_who_left_keeps_a_place() {
-        let mut watch = Watch::new(CONFIG);
+        let mut watch = Watch::new(RULES);
         assert!((0..4).all(|_| watch.call(0, Verdict::Failed)));
         let now = watch.at(10);
         let first = watch.breaker.admit(now).unwrap();
@@ -207,7 +226,7 @@ mod tests {
 
     #[test]
     fn switched_off_it_lets_everything_through() {
-        let mut watch = Watch::new(BreakerConfig { enabled: false, ..CONFIG });
+        let mut watch = Watch::new(Rules { is_on: false, ..RULES });
         assert!((0..50).all(|_| watch.call(0, Verdict::Failed)));
         assert_eq!(watch.breaker.state(), State::Closed);
     }
