@@ -38,6 +38,7 @@ mod session;
 mod side_doors;
 mod stream;
 mod submission;
+mod tls;
 
 use std::sync::Arc;
 
@@ -64,6 +65,7 @@ pub use self::rate_limit::RateLimitConfig;
 pub use self::readiness::{Phase, Readiness};
 pub use self::server::{ServeConfig, ServerHandle, serve};
 pub use self::side_doors::{Shown, SideDoors};
+pub use self::tls::{CertificateError, Certificates, Look, ServerTlsConfig, TlsProfile};
 use crate::audit::SecurityAudit;
 use crate::auth::{Authenticator, SessionOwnership};
 use crate::sessions::Sessions;

@@ -32,8 +32,8 @@ pub use signals::Signals;
 pub use state_dir::location;
 
 use crate::api::{
-    AppState, ConfigSummary, ConfigView, Door, LlmSummary, Readiness, ServeConfig, ServerHandle, Shown, SideDoors,
-    limited_router, public_address, serve,
+    AppState, Certificates, ConfigSummary, ConfigView, Door, LlmSummary, Readiness, ServeConfig, ServerConfig,
+    ServerHandle, Shown, SideDoors, limited_router, public_address, serve,
 };
 use crate::audit::{AuditTrail, SecurityAudit};
 use crate::auth::Authenticator;
@@ -223,6 +223,8 @@ pub struct App {
     config: ConfigView,
     server: ServerHandle,
     side_doors: SideDoors,
+    /// Where the API port speaks TLS.
+    certificates: Option<Certificates>,
     /// Ends the accept loop.
     stop_serving: CancellationToken,
     /// Ends the watchers.
@@ -251,13 +253,15 @@ impl App {
     ) -> Result<Self, AppError> {
         let began = Instant::now();
         let listener = bind(config.host(), config.server.port).await?;
+        let certificates = open_certificates(&config.server).await?;
         let metrics = Metrics::build()?;
         metrics.watch_this_runtime();
         let readiness = Readiness::new(&dependencies(&config), metrics.clone());
         let stop_serving = CancellationToken::new();
         // Before anything else is wired: whoever asks is told that the service starts.
         let door = Door::closed(readiness.clone(), metrics.clone());
-        let server = serve(listener, door.router(), ServeConfig::from(&config.server), stop_serving.clone())?;
+        let bounds = ServeConfig::from(&config.server);
+        let server = serve(listener, door.router(), bounds, certificates.clone(), stop_serving.clone())?;
         let shown = Shown { config: &config.server, readiness: &readiness, metrics: &metrics, door: &door, logging };
         let side_doors = SideDoors::open(shown).map_err(|(address, source)| AppError::Bind { address, source })?;
         let stop_watching = CancellationToken::new();
@@ -293,6 +297,7 @@ impl App {
         info!(
             event = "service_started",
             listen = %server.address(),
+            tls = certificates.is_some(),
             startup_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             commit = Build::CURRENT.commit,
             cluster = core.cluster.description(),
@@ -305,6 +310,7 @@ impl App {
             config: view,
             server,
             side_doors,
+            certificates,
             stop_serving,
             stop_watching,
             shutdown: config.shutdown,
@@ -325,6 +331,14 @@ impl App {
 async fn bind(host: &str, port: u16) -> Result<TcpListener, AppError> {
     let failed = |source| AppError::Bind { address: format!("{host}:{port}"), source };
     TcpListener::bind((host.trim_matches(['[', ']']), port)).await.map_err(failed)
+}
+
+/// The service's own certificate, where the API port speaks TLS.
+async fn open_certificates(config: &ServerConfig) -> Result<Option<Certificates>, AppError> {
+    let Some(directory) = config.tls.cert_dir.clone() else { return Ok(None) };
+    let profile = config.tls_profile;
+    let opened = tokio::task::spawn_blocking(move || Certificates::open(&directory, profile)).await;
+    Ok(Some(opened.map_err(|_| AppError::Panicked("reading the certificate"))??))
 }
 
 /// What readiness waits for.

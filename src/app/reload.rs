@@ -4,6 +4,7 @@
 //! `candidate` is the pure part: what a new configuration changes, what needs a restart, and what is taken over.
 
 mod candidate;
+mod certificates;
 mod files;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::telemetry::Metrics;
 use crate::telemetry::logging::LoggingHandle;
 use crate::telemetry::metrics::{ConfigFault, ConfigSource, ReloadResult};
 use candidate::Candidate;
+use certificates::ServerCertificates;
 use files::Contents;
 
 /// What a running service needs to look at its configuration again.
@@ -52,6 +54,7 @@ impl App {
             sessions: core.sessions.clone(),
             current: core.current.clone(),
             singletons: core.singletons(),
+            certificates: self.certificates.clone().map(|pair| ServerCertificates::new(pair, core.metrics.clone())),
             readiness: self.readiness.clone(),
             view: self.config.clone(),
             metrics: core.metrics.clone(),
@@ -87,6 +90,8 @@ struct Reloader {
     sessions: Sessions,
     current: Current,
     singletons: Singletons,
+    /// Where the API port speaks TLS.
+    certificates: Option<ServerCertificates>,
     readiness: Readiness,
     view: ConfigView,
     metrics: Metrics,
@@ -130,12 +135,15 @@ impl Reloader {
     /// Blocks on files.
     fn look(&mut self, asked: bool) {
         let began = Instant::now();
+        if let Some(certificates) = &mut self.certificates {
+            certificates.look(asked);
+        }
         let contents = Contents::of(&self.loader, &self.active.config);
         let changed = contents.changed_since(&self.seen);
         self.seen = contents;
         if changed.is_empty() {
             if asked {
-                self.unchanged(ConfigSource::ALL);
+                self.unchanged(&Contents::SOURCES);
             }
         } else if self.seen == self.in_use {
             self.agree(&changed);
@@ -154,7 +162,7 @@ impl Reloader {
     fn agree(&self, changed: &[ConfigSource]) {
         self.readiness.tell_config(&self.in_use.whole(), false);
         self.unchanged(changed);
-        ConfigSource::ALL.iter().for_each(|source| self.metrics.config_agrees(*source));
+        Contents::SOURCES.iter().for_each(|source| self.metrics.config_agrees(*source));
         self.view.change(|summary| {
             (summary.on_disk_hash, summary.last_rejected) = (summary.active_hash.clone(), None);
         });

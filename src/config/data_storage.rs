@@ -45,6 +45,7 @@ impl Config {
             ));
         }
         notices.extend(self.audit.notices());
+        notices.extend(self.server.notice());
         notices
     }
 

@@ -27,6 +27,7 @@ mod process;
 mod prometheus_tools;
 mod reload;
 mod scenarios;
+mod server_tls;
 mod service;
 mod sessions;
 mod store;

@@ -23,6 +23,9 @@ pub(super) struct Contents {
 }
 
 impl Contents {
+    /// What is looked at here.
+    pub(super) const SOURCES: [ConfigSource; 3] = [ConfigSource::Main, ConfigSource::Sdk, ConfigSource::Credentials];
+
     /// Reads everything. What cannot be read has a hash of its own.
     pub(super) fn of(loader: &Loader, config: &Config) -> Self {
         let digest = |path: &Path| hex(Sha256::new().chain_update(content(path)));
@@ -47,7 +50,7 @@ impl Contents {
     }
 
     pub(super) fn hashes(&self) -> impl Iterator<Item = (ConfigSource, &str)> {
-        ConfigSource::ALL.iter().filter_map(|source| self.hash(*source).map(|hash| (*source, hash)))
+        Self::SOURCES.iter().filter_map(|source| self.hash(*source).map(|hash| (*source, hash)))
     }
 
     pub(super) fn hash(&self, source: ConfigSource) -> Option<&str> {
@@ -55,11 +58,12 @@ impl Contents {
             ConfigSource::Main => Some(&self.main),
             ConfigSource::Sdk => self.sdk.as_deref(),
             ConfigSource::Credentials => self.credentials.as_deref(),
+            ConfigSource::Tls => None,
         }
     }
 
     pub(super) fn changed_since(&self, earlier: &Self) -> Vec<ConfigSource> {
-        ConfigSource::ALL.iter().copied().filter(|source| self.hash(*source) != earlier.hash(*source)).collect()
+        Self::SOURCES.iter().copied().filter(|source| self.hash(*source) != earlier.hash(*source)).collect()
     }
 
     /// One hash for the configuration files.

@@ -22,7 +22,6 @@ const FIXED: &str = "the endpoint of metrics is fixed";
 const IN_CLUSTER: &str = "in-cluster discovery, KUBECONFIG or `cluster.kubeconfig` decides";
 const RETIRED: &str = "that service was retired";
 const BUILT_IN: &str = "these tools are built in";
-const NO_TLS: &str = "this version speaks plain HTTP: put TLS in front of it and remove the key";
 const NO_SUMMARIES: &str =
     "this version does not summarise tool output: remove the key, the output is shortened by rules";
 const READINESS: &str = "this version has fixed rules of readiness: remove the key";
@@ -41,8 +40,6 @@ const TABLE: &[(&str, Unbuilt)] = &[
     ("toolsets.workflow/catalog|workflow/discovery.enabled", Ignored(BUILT_IN)),
     ("toolsets.workflow/catalog|workflow/discovery.config.*", Ignored(BUILT_IN)),
     ("reload.debounce_ms|fallback_poll_seconds", Ignored(POLLED)),
-    ("server.tls.cert_dir", refused(&[""], NO_TLS)),
-    ("server.tls_profile", refused(&["Old", "Intermediate", "Modern"], NO_TLS)),
     (
         "investigation.selection.conversation",
         refused(&["seeded"], "this version always begins the selection anew: remove the key"),
