@@ -36,12 +36,12 @@ use crate::api::{
     ServerHandle, Shown, SideDoors, limited_router, public_address, serve,
 };
 use crate::audit::{AuditTrail, SecurityAudit};
-use crate::auth::Authenticator;
+use crate::auth::{self, Authenticator};
 use crate::catalogue::{
     Catalogue, CatalogueError, DirectoryCatalogue, RemoteCatalogue, ResourceCatalogue, ResourceTimes,
 };
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
-use crate::cluster::live::{LiveCluster, LiveConfig};
+use crate::cluster::live::{LiveCluster, LiveConfig, PodEvents};
 use crate::cluster::{Cluster, SharedCluster};
 use crate::config::{CatalogueConfig, CatalogueSource, ClusterConfig, ClusterSource, Config, ShutdownConfig};
 use crate::datastorage::DataStorage;
@@ -54,6 +54,8 @@ use current::Singletons;
 
 /// Least time between two discoveries of the cluster's kinds because of unknown names.
 const KINDS_MISS_INTERVAL: Duration = Duration::from_secs(10);
+
+const POD_NAME_VARIABLE: &str = "POD_NAME";
 
 /// Everything an investigation needs.
 #[derive(Debug)]
@@ -225,6 +227,8 @@ pub struct App {
     side_doors: SideDoors,
     /// Where the API port speaks TLS.
     certificates: Option<Certificates>,
+    /// In a pod that knows its name.
+    pod_events: Option<Arc<PodEvents>>,
     /// Ends the accept loop.
     stop_serving: CancellationToken,
     /// Ends the watchers.
@@ -287,6 +291,7 @@ impl App {
             streams: Arc::new(Semaphore::new(config.server.limits().streams_max)),
             quiet_probes: config.logging.sample_health,
         };
+        let pod_events = open_pod_events(config.auth.namespace.as_deref()).await;
         door.open(limited_router(state, &config.server.rate_limit));
         readiness.tell_catalogue(config.catalogue.source().as_str(), Arc::clone(&core.catalogue));
         watch::spawn(&core, &readiness, &config, &stop_watching);
@@ -311,6 +316,7 @@ impl App {
             server,
             side_doors,
             certificates,
+            pod_events,
             stop_serving,
             stop_watching,
             shutdown: config.shutdown,
@@ -331,6 +337,17 @@ impl App {
 async fn bind(host: &str, port: u16) -> Result<TcpListener, AppError> {
     let failed = |source| AppError::Bind { address: format!("{host}:{port}"), source };
     TcpListener::bind((host.trim_matches(['[', ']']), port)).await.map_err(failed)
+}
+
+/// The pod this runs in: `POD_NAME`.
+fn pod_name() -> Option<String> {
+    std::env::var(POD_NAME_VARIABLE).ok().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+async fn open_pod_events(namespace: Option<&str>) -> Option<Arc<PodEvents>> {
+    let pod = pod_name()?;
+    let namespace = auth::namespace(namespace).ok()?;
+    PodEvents::build(namespace, pod).await.map(Arc::new)
 }
 
 /// The service's own certificate, where the API port speaks TLS.

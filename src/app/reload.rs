@@ -3,9 +3,11 @@
 //!
 //! `candidate` is the pure part: what a new configuration changes, what needs a restart, and what is taken over.
 
+mod announcer;
 mod candidate;
 mod certificates;
 mod files;
+mod mounts;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,6 +24,7 @@ use crate::sessions::Sessions;
 use crate::telemetry::Metrics;
 use crate::telemetry::logging::LoggingHandle;
 use crate::telemetry::metrics::{ConfigFault, ConfigSource, ReloadResult};
+use announcer::Announcer;
 use candidate::Candidate;
 use certificates::ServerCertificates;
 use files::Contents;
@@ -55,6 +58,7 @@ impl App {
             current: core.current.clone(),
             singletons: core.singletons(),
             certificates: self.certificates.clone().map(|pair| ServerCertificates::new(pair, core.metrics.clone())),
+            announcer: Announcer::new(self.pod_events.clone()),
             readiness: self.readiness.clone(),
             view: self.config.clone(),
             metrics: core.metrics.clone(),
@@ -65,6 +69,7 @@ impl App {
             tracing::info!(event = "config_reload_off", "changes of the configuration need a restart");
             return;
         }
+        mounts::warn_of_fixed_files(&reloader.loader, &reloader.active.config);
         let stop = self.stop_watching.clone();
         tokio::spawn(async move { stop.run_until_cancelled(reloader.watch(look_now)).await });
     }
@@ -92,6 +97,7 @@ struct Reloader {
     singletons: Singletons,
     /// Where the API port speaks TLS.
     certificates: Option<ServerCertificates>,
+    announcer: Announcer,
     readiness: Readiness,
     view: ConfigView,
     metrics: Metrics,
@@ -123,7 +129,10 @@ impl Reloader {
                 self
             });
             match looked.await {
-                Ok(reloader) => self = reloader,
+                Ok(reloader) => {
+                    self = reloader;
+                    self.announcer.tell().await;
+                }
                 Err(error) => {
                     tracing::error!(event = "config_reload_broken", error = %error, "reload ended; this is a defect");
                     return;
@@ -136,7 +145,7 @@ impl Reloader {
     fn look(&mut self, asked: bool) {
         let began = Instant::now();
         if let Some(certificates) = &mut self.certificates {
-            certificates.look(asked);
+            certificates.look(asked, &mut self.announcer);
         }
         let contents = Contents::of(&self.loader, &self.active.config);
         let changed = contents.changed_since(&self.seen);
@@ -249,7 +258,7 @@ impl Reloader {
         });
     }
 
-    fn reject(&self, changed: &[ConfigSource], rejection: Rejection) {
+    fn reject(&mut self, changed: &[ConfigSource], rejection: Rejection) {
         let (active_hash, rejected_hash) = (self.in_use.whole(), self.seen.whole());
         self.readiness.tell_config(&active_hash, true);
         for source in changed {
@@ -260,6 +269,7 @@ impl Reloader {
             summary.on_disk_hash = Some(rejected_hash.clone());
             summary.last_rejected = Some(RejectedConfig { hash: rejected_hash.clone(), at, problems });
         });
+        self.announcer.note("the configuration on disk", &rejected_hash, &rejection.problems.join("; "));
         tracing::error!(
             event = "config_reload_rejected",
             source = names(changed),

@@ -23,6 +23,7 @@ mod live_cluster;
 mod llm;
 mod malformed;
 mod metering;
+mod pod_events;
 mod process;
 mod prometheus_tools;
 mod reload;

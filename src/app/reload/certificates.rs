@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::announcer::Announcer;
 use crate::api::{CertificateError, Certificates, Look};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{ConfigFault, ConfigSource, ReloadResult};
@@ -25,7 +26,7 @@ impl ServerCertificates {
     }
 
     /// Blocks on files. `asked`: somebody wants to know, also when nothing changed.
-    pub(super) fn look(&mut self, asked: bool) {
+    pub(super) fn look(&mut self, asked: bool, announcer: &mut Announcer) {
         let (look, hash) = self.certificates.look();
         let before = std::mem::replace(&mut self.seen, hash.clone());
         match look {
@@ -38,7 +39,10 @@ impl ServerCertificates {
             Look::Applied { previous } => self.applied(&hash, &previous),
             // Told before.
             Look::Rejected(_) if before == hash => {}
-            Look::Rejected(error) => self.rejected(&hash, &error),
+            Look::Rejected(error) => {
+                self.rejected(&hash, &error);
+                announcer.note("the certificate on disk", &hash, &error.to_string());
+            }
         }
     }
 

@@ -38,6 +38,14 @@ impl Contents {
         contents
     }
 
+    /// Everything that is looked at, by path.
+    pub(super) fn files(loader: &Loader, config: &Config) -> Vec<PathBuf> {
+        let mut files = vec![loader.main_file().to_owned()];
+        files.extend(loader.sdk_file().map(Path::to_owned));
+        files.extend(config.llm.iter().flat_map(credential_files));
+        files
+    }
+
     /// The credentials that another configuration names.
     pub(super) fn look_at_credentials(&mut self, config: &Config) {
         self.credentials = config.llm.as_ref().map(|llm| {

@@ -135,7 +135,11 @@ fn every_pod_is_locked_down_and_probed_where_it_listens() {
         let service = get(&objects, "Service", "holmesgpt-api");
         if case != "tls" {
             assert_eq!(container["ports"], json!([{"name": "http", "containerPort": 8080}]), "{case}");
-            assert_eq!(service["spec"]["ports"], json!([{"name": "http", "port": 8080, "targetPort": "http"}]), "{case}");
+            assert_eq!(
+                service["spec"]["ports"],
+                json!([{"name": "http", "port": 8080, "targetPort": "http"}]),
+                "{case}"
+            );
         }
         let labels = &get(&objects, "Deployment", "holmesgpt-api")["spec"]["template"]["metadata"]["labels"];
         assert_eq!(labels["app"], service["spec"]["selector"]["app"], "{case}");
