@@ -38,6 +38,11 @@ impl Contents {
         contents
     }
 
+    /// With the configuration files as they were when they were loaded: what changed since is a change.
+    pub(super) fn as_loaded(self, hashes: &Hashes) -> Self {
+        Self { main: hashes.main.clone(), sdk: hashes.sdk.clone(), ..self }
+    }
+
     /// Everything that is looked at, by path.
     pub(super) fn files(loader: &Loader, config: &Config) -> Vec<PathBuf> {
         let mut files = vec![loader.main_file().to_owned()];
