@@ -210,7 +210,7 @@ mod tests {
             assert!(matches!(verb, "get" | "list") || right.purpose != Purpose::Investigate, "{question:?}");
         }
         assert!(seen.len() > 60, "{}", seen.len());
-        let named = |name: &&&str| seen.iter().any(|(_, _, resource, _)| resource == **name);
+        let named = |name: &&&str| seen.iter().any(|(_, _, resource, _)| *resource == **name);
         assert_eq!(OF_THE_CLUSTER.iter().filter(named).count(), OF_THE_CLUSTER.len(), "all of them are on the list");
     }
 }
