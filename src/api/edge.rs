@@ -15,7 +15,7 @@ use tracing::{Instrument, Span, debug, error, info, warn};
 use uuid::Uuid;
 
 use super::problem::{JSON, Problem};
-use super::server::PeerAddress;
+use super::server::{PeerAddress, Scheme};
 use super::{AppState, routes};
 use crate::telemetry::spans::{self, RequestFacts};
 use crate::telemetry::trace::{TRACEPARENT, TRACESTATE};
@@ -50,6 +50,7 @@ pub(super) async fn edge(State(state): State<Arc<AppState>>, mut request: Reques
     let span = spans::request(RequestFacts {
         request_id: &facts.request_id,
         method: &facts.method,
+        scheme: request.extensions().get::<Scheme>().map_or("http", |scheme| scheme.0),
         route: &facts.route,
         path: request.uri().path(),
         client: &facts.source_ip,

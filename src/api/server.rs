@@ -44,6 +44,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PeerAddress(pub(super) SocketAddr);
 
+/// `http` or `https`; an extension of every request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scheme(pub(super) &'static str);
+
 /// Bounds of the accept loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServeConfig {
@@ -109,7 +113,8 @@ async fn accept(listener: TcpListener, router: Router, config: ServeConfig, gate
     let cut_off = CancellationToken::new();
     while let Some(admitted) = gate.next(&listener, &shutdown).await {
         let Admitted { stream, peer, slot, entry } = admitted;
-        let connection = Connection { router: router.clone(), peer, header_timeout: config.header_timeout };
+        let (router, header_timeout) = (router.clone(), config.header_timeout);
+        let connection = Connection { router, peer, scheme: entry.scheme(), header_timeout };
         let watcher = graceful.watcher();
         let (cut_off, shutdown) = (cut_off.clone(), shutdown.clone());
         connections.spawn(async move {
@@ -165,6 +170,15 @@ enum Entry {
     Tls(Handshake),
 }
 
+impl Entry {
+    fn scheme(&self) -> Scheme {
+        match self {
+            Self::Plain => Scheme("http"),
+            Self::Tls(_) => Scheme("https"),
+        }
+    }
+}
+
 /// A handshake to be made, and its place.
 struct Handshake {
     certificates: Certificates,
@@ -214,6 +228,7 @@ impl Gate {
 struct Connection {
     router: Router,
     peer: SocketAddr,
+    scheme: Scheme,
     header_timeout: Duration,
 }
 
@@ -222,7 +237,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { router, peer, header_timeout } = self;
+        let Self { router, peer, scheme, header_timeout } = self;
         let asked = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&asked);
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
@@ -231,6 +246,7 @@ impl Connection {
             async move {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(PeerAddress(peer));
+                request.extensions_mut().insert(scheme);
                 router.oneshot(request).await.map_err(|never: Infallible| match never {})
             }
         });

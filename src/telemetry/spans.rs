@@ -14,6 +14,8 @@ use super::trace::{self, TARGET};
 pub struct RequestFacts<'a> {
     pub request_id: &'a str,
     pub method: &'a str,
+    /// `http` or `https`.
+    pub scheme: &'a str,
     /// Template, never the raw path.
     pub route: &'a str,
     pub path: &'a str,
@@ -38,7 +40,7 @@ pub fn request(facts: RequestFacts<'_>) -> Span {
         http.request.method = facts.method,
         http.route = facts.route,
         url.path = facts.path,
-        url.scheme = "http",
+        url.scheme = facts.scheme,
         client.address = facts.client,
         user_agent.original = facts.user_agent,
         http.response.status_code = Empty,

@@ -28,6 +28,7 @@ fn request<'a>(traceparent: Option<&'a str>) -> RequestFacts<'a> {
     RequestFacts {
         request_id: "r-1",
         method: "GET",
+        scheme: "http",
         route: "/x/{id}",
         path: "/x/hunter2",
         client: "10.0.0.1",
