@@ -46,7 +46,7 @@ impl App {
     pub fn reload_with(&self, reloading: Reloading) {
         let Reloading { loader, loaded, logging, look_now } = reloading;
         let core = &self.core;
-        let contents = Contents::of(&loader, &loaded.config).as_loaded(&loaded.hashes);
+        let contents = Contents::of(&loader, &loaded.config).with_loaded(&loaded.hashes);
         let reloader = Reloader {
             seen: contents.clone(),
             in_use: contents,

@@ -39,7 +39,7 @@ impl Contents {
     }
 
     /// With the configuration files as they were when they were loaded: what changed since is a change.
-    pub(super) fn as_loaded(self, hashes: &Hashes) -> Self {
+    pub(super) fn with_loaded(self, hashes: &Hashes) -> Self {
         Self { main: hashes.main.clone(), sdk: hashes.sdk.clone(), ..self }
     }
 
