@@ -38,6 +38,7 @@ mod session;
 mod side_doors;
 mod stream;
 mod submission;
+mod tls;
 mod traffic;
 
 use std::sync::Arc;
@@ -64,6 +65,7 @@ pub use self::rate_limit::RateLimitConfig;
 pub use self::readiness::{Demand, Phase, Readiness, ReadinessConfig};
 pub use self::server::{ServeConfig, ServerHandle, serve};
 pub use self::side_doors::{Shown, SideDoors};
+pub use self::tls::{CertificateError, Certificates, Look, ServerTlsConfig, TlsProfile};
 pub use self::traffic::Traffic;
 use crate::audit::SecurityAudit;
 use crate::auth::{Authenticator, SessionOwnership};

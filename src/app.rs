@@ -32,16 +32,16 @@ pub use signals::Signals;
 pub use state_dir::location;
 
 use crate::api::{
-    AppState, ConfigSummary, ConfigView, Door, LlmSummary, Readiness, ServeConfig, ServerHandle, Shown, SideDoors,
-    Traffic, limited_router, public_address, serve,
+    AppState, Certificates, ConfigSummary, ConfigView, Door, LlmSummary, Readiness, ServeConfig, ServerConfig,
+    ServerHandle, Shown, SideDoors, Traffic, limited_router, public_address, serve,
 };
 use crate::audit::{AuditTrail, SecurityAudit};
-use crate::auth::Authenticator;
+use crate::auth::{self, Authenticator};
 use crate::catalogue::{
     Catalogue, CatalogueError, DirectoryCatalogue, RemoteCatalogue, ResourceCatalogue, ResourceTimes,
 };
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
-use crate::cluster::live::{LiveCluster, LiveConfig};
+use crate::cluster::live::{LiveCluster, LiveConfig, PodEvents};
 use crate::cluster::{Cluster, SharedCluster};
 use crate::config::{CatalogueConfig, CatalogueSource, ClusterConfig, ClusterSource, Config, ShutdownConfig};
 use crate::datastorage::DataStorage;
@@ -58,6 +58,8 @@ use reload::Rooms;
 
 /// Least time between two discoveries of the cluster's kinds because of unknown names.
 const KINDS_MISS_INTERVAL: Duration = Duration::from_secs(10);
+
+const POD_NAME_VARIABLE: &str = "POD_NAME";
 
 /// Everything an investigation needs.
 #[derive(Debug)]
@@ -238,6 +240,10 @@ pub struct App {
     config: ConfigView,
     server: ServerHandle,
     side_doors: SideDoors,
+    /// Where the API port speaks TLS.
+    certificates: Option<Certificates>,
+    /// In a pod that knows its name.
+    pod_events: Option<Arc<PodEvents>>,
     /// Ends the accept loop.
     stop_serving: CancellationToken,
     /// Ends the watchers.
@@ -266,6 +272,7 @@ impl App {
     ) -> Result<Self, AppError> {
         let began = Instant::now();
         let listener = bind(config.host(), config.server.port).await?;
+        let certificates = open_certificates(&config.server).await?;
         let metrics = Metrics::build_with(&config.metrics)?;
         metrics.watch_this_runtime();
         let readiness = Readiness::new(&dependencies(&config), metrics.clone());
@@ -273,7 +280,8 @@ impl App {
         let stop_serving = CancellationToken::new();
         // Before anything else is wired: whoever asks is told that the service starts.
         let door = Door::closed(readiness.clone(), metrics.clone());
-        let server = serve(listener, door.router(), ServeConfig::from(&config.server), stop_serving.clone())?;
+        let bounds = ServeConfig::from(&config.server);
+        let server = serve(listener, door.router(), bounds, certificates.clone(), stop_serving.clone())?;
         let shown = Shown {
             config: &config.server,
             readiness: &readiness,
@@ -315,6 +323,7 @@ impl App {
             streams: Arc::new(Semaphore::new(config.server.limits().streams_max)),
             quiet_probes: config.logging.sample_health,
         };
+        let pod_events = open_pod_events(config.auth.namespace.as_deref()).await;
         door.open(limited_router(state, rooms.traffic.clone()));
         readiness.tell_catalogue(config.catalogue.source().as_str(), Arc::clone(&core.catalogue));
         watch::spawn(&core, &readiness, &config, &stop_watching);
@@ -325,6 +334,7 @@ impl App {
         info!(
             event = "service_started",
             listen = %server.address(),
+            tls = certificates.is_some(),
             startup_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             commit = Build::CURRENT.commit,
             cluster = core.cluster.description(),
@@ -338,6 +348,8 @@ impl App {
             config: view,
             server,
             side_doors,
+            certificates,
+            pod_events,
             stop_serving,
             stop_watching,
             shutdown: config.shutdown,
@@ -358,6 +370,25 @@ impl App {
 async fn bind(host: &str, port: u16) -> Result<TcpListener, AppError> {
     let failed = |source| AppError::Bind { address: format!("{host}:{port}"), source };
     TcpListener::bind((host.trim_matches(['[', ']']), port)).await.map_err(failed)
+}
+
+/// The pod this runs in: `POD_NAME`.
+fn pod_name() -> Option<String> {
+    std::env::var(POD_NAME_VARIABLE).ok().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+async fn open_pod_events(namespace: Option<&str>) -> Option<Arc<PodEvents>> {
+    let pod = pod_name()?;
+    let namespace = auth::namespace(namespace).ok()?;
+    PodEvents::build(namespace, pod).await.map(Arc::new)
+}
+
+/// The service's own certificate, where the API port speaks TLS.
+async fn open_certificates(config: &ServerConfig) -> Result<Option<Certificates>, AppError> {
+    let Some(directory) = config.tls.cert_dir.clone() else { return Ok(None) };
+    let profile = config.tls_profile;
+    let opened = tokio::task::spawn_blocking(move || Certificates::open(&directory, profile)).await;
+    Ok(Some(opened.map_err(|_| AppError::Panicked("reading the certificate"))??))
 }
 
 /// What readiness waits for.

@@ -272,12 +272,14 @@ impl Sessions {
     /// Hands a new session to a task of its own and waits until it is durable.
     async fn begin(&self, session: Admitted, forgotten: Vec<SessionId>) -> Result<Accepted, SubmitError> {
         let (id, incident) = (session.id, &session.incident);
+        let carried = trace::carried();
         let span = spans::session(SessionFacts {
             session_id: &id.to_string(),
             incident_id: &incident.incident_id,
             remediation_id: &incident.remediation_id,
             signal_name: &incident.signal_name,
-            traceparent: trace::traceparent().as_deref(),
+            traceparent: carried.as_ref().map(|carried| carried.parent.as_str()),
+            tracestate: carried.as_ref().and_then(|carried| carried.state.as_deref()),
         });
         let (reply, answer) = oneshot::channel();
         let inner = Arc::clone(&self.0);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::incident::SeverityVocabulary;
 use super::mode::Form;
 use super::rate_limit::RateLimitConfig;
+use super::tls::{ServerTlsConfig, TlsProfile};
 
 /// Event streams open at once.
 const STREAMS_MAX: usize = 128;
@@ -36,6 +37,10 @@ pub struct ServerConfig {
     pub health_addr: String,
     /// `/metrics` is also served here, e.g. `:9090`. Default: not.
     pub metrics_addr: String,
+    /// The API port speaks TLS; the other addresses never do. Default: plain HTTP.
+    pub tls: ServerTlsConfig,
+    /// Versions of TLS. Default `Intermediate`: 1.2 and 1.3.
+    pub tls_profile: TlsProfile,
     /// `GET` and `PUT /admin/loglevel` at `health_addr`. Default false.
     pub admin_endpoints: bool,
     /// `GET /debug/runtime` at `health_addr`. Default false.
@@ -56,6 +61,8 @@ impl Default for ServerConfig {
             body_timeout_seconds: 30,
             health_addr: String::new(),
             metrics_addr: String::new(),
+            tls: ServerTlsConfig::default(),
+            tls_profile: TlsProfile::default(),
             admin_endpoints: false,
             profiling: false,
             rate_limit: RateLimitConfig::default(),
@@ -77,6 +84,15 @@ impl ServerConfig {
             Some((key, _)) => Err(format!("server.{key} needs server.health_addr, where it is served")),
             None => Ok(()),
         }
+    }
+
+    /// What an operator should know, if there is something.
+    pub fn notice(&self) -> Option<String> {
+        let is_old = self.tls.cert_dir.is_some() && self.tls_profile == TlsProfile::Old;
+        is_old.then(|| {
+            "server.tls_profile is `Old`: versions before 1.2 cannot be spoken, it is taken as `Intermediate`"
+                .to_owned()
+        })
     }
 
     pub(super) fn health_address(&self) -> Result<Option<SocketAddr>, String> {

@@ -15,10 +15,10 @@ use tracing::{Instrument, Span, debug, error, info, warn};
 use uuid::Uuid;
 
 use super::problem::{JSON, Problem};
-use super::server::PeerAddress;
+use super::server::{PeerAddress, Scheme};
 use super::{AppState, routes};
 use crate::telemetry::spans::{self, RequestFacts};
-use crate::telemetry::trace::TRACEPARENT;
+use crate::telemetry::trace::{TRACEPARENT, TRACESTATE};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over.
@@ -50,11 +50,13 @@ pub(super) async fn edge(State(state): State<Arc<AppState>>, mut request: Reques
     let span = spans::request(RequestFacts {
         request_id: &facts.request_id,
         method: &facts.method,
+        scheme: request.extensions().get::<Scheme>().map_or("http", |scheme| scheme.0),
         route: &facts.route,
         path: request.uri().path(),
         client: &facts.source_ip,
         user_agent: facts.user_agent.as_deref(),
         traceparent: facts.traceparent.as_deref(),
+        tracestate: facts.tracestate.as_deref(),
     });
 
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
@@ -68,6 +70,12 @@ pub(super) async fn edge(State(state): State<Arc<AppState>>, mut request: Reques
     response
 }
 
+/// The values of all headers of a name, as one list; `None` where one is no text.
+fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
+    let values: Result<Vec<&str>, _> = headers.get_all(name).iter().map(HeaderValue::to_str).collect();
+    values.ok().filter(|values| !values.is_empty()).map(|values| values.join(","))
+}
+
 /// What is known about a request before it is handed on.
 struct Facts {
     request_id: String,
@@ -78,6 +86,8 @@ struct Facts {
     user_agent: Option<String>,
     /// The caller's place in a trace.
     traceparent: Option<String>,
+    /// Of all headers of the name, in their order.
+    tracestate: Option<String>,
     bytes_in: Option<u64>,
 }
 
@@ -94,6 +104,7 @@ impl Facts {
             source_ip: source_ip(request),
             user_agent: header(USER_AGENT).map(|agent| agent.chars().take(USER_AGENT_BYTES_MAX).collect()),
             traceparent: request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok()).map(str::to_owned),
+            tracestate: joined(request.headers(), TRACESTATE),
             bytes_in: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
         }
     }

@@ -51,7 +51,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Incident, Invalid> {
         (status = 200, description = "Finished investigation", body = IncidentResponse),
         (status = 202, description = "Accepted", body = AnalyzeAccepted,
             headers(("Location" = String, description = "Path of the session"), ("Retry-After" = i32))),
-        SubmissionProblems, WaitingProblems, ConflictProblem, CallerProblems,
+        CallerProblems, SubmissionProblems, WaitingProblems, ConflictProblem,
     ))]
 pub(super) async fn analyze(
     State(state): State<Arc<AppState>>,

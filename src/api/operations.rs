@@ -113,7 +113,10 @@ pub fn public_address(text: &str) -> Option<String> {
 
 /// Liveness: 200 while the process schedules work.
 #[utoipa::path(get, path = "/health", tag = "Health", operation_id = "health_check_health_get",
-    responses((status = 200, description = "The process is alive", body = Object)))]
+    responses(
+        (status = 200, description = "The process is alive", body = Object),
+        (status = 503, description = "Nothing is scheduled any more", body = Object),
+    ))]
 pub(super) async fn health(State(readiness): State<Readiness>) -> Response {
     if !readiness.is_alive() {
         return stuck();

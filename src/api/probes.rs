@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tower::ServiceExt;
 
-use super::operations;
 use super::readiness::Readiness;
+use super::{operations, routes};
 use crate::telemetry::Metrics;
 use crate::telemetry::logging::{Level, LoggingHandle};
 
@@ -34,7 +34,7 @@ pub struct Door {
 impl Door {
     /// Closed: probes and metrics are answered, everything else is told to wait.
     pub fn closed(readiness: Readiness, metrics: Metrics) -> Self {
-        let probes = probes().fallback(starting).with_state(Probed { readiness, metrics });
+        let probes = probes(readiness, metrics).fallback(starting);
         Self { probes, opened: Arc::default() }
     }
 
@@ -74,16 +74,9 @@ impl FromRef<Probed> for Metrics {
     }
 }
 
-fn probes() -> Router<Probed> {
-    Router::new()
-        .route("/health", get(operations::health))
-        .route("/ready", get(operations::ready))
-        .route("/health/ready", get(operations::ready))
-        .route("/healthz", get(operations::alive))
-        .route("/livez", get(operations::alive))
-        .route("/readyz", get(operations::ready_briefly))
-        .route("/startupz", get(operations::started))
-        .route("/metrics", get(operations::metrics))
+fn probes(readiness: Readiness, metrics: Metrics) -> Router {
+    let routes: Router<Probed> = routes::probes().into();
+    routes.with_state(Probed { readiness, metrics })
 }
 
 async fn starting() -> Response {
@@ -109,7 +102,7 @@ pub(super) struct ProbeParts {
 /// Probes, `/config`, and what is switched on of `/admin` and `/debug`.
 pub(super) fn probe_router(parts: ProbeParts) -> Router {
     let ProbeParts { readiness, metrics, door, runtime, logging, profiling } = parts;
-    let mut router = probes().with_state(Probed { readiness, metrics });
+    let mut router = probes(readiness, metrics);
     let working = runtime.clone();
     let config = async move |request: Request| {
         // The API's own clients belong to its runtime.

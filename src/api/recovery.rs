@@ -40,7 +40,7 @@ use crate::sessions::{SessionKind, SessionRecord, SessionState};
         (status = 200, description = "Finished analysis", body = RecoveryResponse),
         (status = 202, description = "Accepted", body = AnalyzeAccepted,
             headers(("Location" = String, description = "Path of the session"), ("Retry-After" = i32))),
-        SubmissionProblems, WaitingProblems, ConflictProblem, CallerProblems,
+        CallerProblems, SubmissionProblems, WaitingProblems, ConflictProblem,
     ))]
 pub(super) async fn analyze(
     State(state): State<Arc<AppState>>,

@@ -249,6 +249,7 @@ impl IntoResponses for CallerProblems {
         table(&[
             ("401", "No token, or a token nobody vouches for", &[PROBLEM, JSON]),
             ("403", "The caller may not do this", &[PROBLEM, JSON]),
+            ("429", "Too many requests of this client (`server.rate_limit`); see Retry-After", &[PROBLEM]),
             ("500", "Unexpected fault", &[PROBLEM, JSON]),
             ("503", "Overloaded, shutting down, or the caller cannot be checked; see Retry-After", &[PROBLEM, JSON]),
         ])
@@ -266,7 +267,11 @@ impl IntoResponses for SubmissionProblems {
             ("413", "The body is too large", &[PROBLEM]),
             ("415", "The body is not JSON", &[PROBLEM]),
             ("422", "Never sent; bad bodies are answered with 400", &[PROBLEM, JSON]),
-            ("429", "The caller's budget of the day is used up; see Retry-After", &[PROBLEM]),
+            (
+                "429",
+                "The caller's budget of the day is used up, or too many requests of this client; see Retry-After",
+                &[PROBLEM],
+            ),
         ])
     }
 }

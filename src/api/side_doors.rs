@@ -117,7 +117,7 @@ fn spawn(
         let mut handles = Vec::new();
         for (listener, router, at) in served {
             let started = tokio::net::TcpListener::from_std(listener)
-                .and_then(|listener| serve(listener, router, config, stop.clone()));
+                .and_then(|listener| serve(listener, router, config, None, stop.clone()));
             match started {
                 Ok(handle) => handles.push(handle),
                 Err(error) => warn!(event = "accept_failed", %at, %error, "an extra address is not served"),

@@ -32,8 +32,7 @@ impl App {
 
     async fn drain(self, signals: &Signals) {
         let began = Instant::now();
-        let Self { core, readiness, server, side_doors, stop_serving, stop_watching, shutdown, config: _, rooms: _ } =
-            self;
+        let Self { core, readiness, server, side_doors, stop_serving, stop_watching, shutdown, .. } = self;
 
         // 1. Not ready: load balancers look elsewhere. 2. Serve on while they learn of it.
         readiness.shutting_down();

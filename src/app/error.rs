@@ -1,5 +1,6 @@
 //! Why the service could not be built.
 
+use crate::api::CertificateError;
 use crate::audit::AuditError;
 use crate::auth::AuthError;
 use crate::catalogue::CatalogueError;
@@ -32,6 +33,8 @@ pub enum AppError {
     DataStorage(#[from] DataStorageBuildError),
     #[error(transparent)]
     Tools(#[from] crate::tools::BuildError),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     #[error("cannot listen on {address}")]
     Bind { address: String, source: std::io::Error },
     #[error("the listener failed")]
@@ -62,6 +65,7 @@ impl AppError {
             | Self::Prices(_)
             | Self::DataStorage(_)
             | Self::Tools(_)
+            | Self::Certificate(_)
             | Self::Auth(_) => true,
             Self::Store(StoreError::Url { .. }) => true,
             Self::Bind { .. }

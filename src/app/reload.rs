@@ -4,8 +4,11 @@
 //! `candidate` is the pure part: what a new configuration changes, what needs a restart, and what is taken over; `rooms` hands
 //! it to those that run.
 
+mod announcer;
 mod candidate;
+mod certificates;
 mod files;
+mod mounts;
 mod rooms;
 
 use std::sync::Arc;
@@ -20,7 +23,9 @@ use crate::api::{ConfigField, ConfigView, Readiness, RejectedConfig};
 use crate::config::{Field, Live, Loaded, Loader, ProblemKind, Takeover};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{ConfigFault, ConfigSource, ReloadResult};
+use announcer::Announcer;
 use candidate::Candidate;
+use certificates::ServerCertificates;
 use files::Contents;
 pub(super) use rooms::Rooms;
 
@@ -39,7 +44,7 @@ impl App {
     pub fn reload_with(&self, reloading: Reloading) {
         let Reloading { loader, loaded, look_now } = reloading;
         let core = &self.core;
-        let contents = Contents::of(&loader, &loaded.config);
+        let contents = Contents::of(&loader, &loaded.config).with_loaded(&loaded.hashes);
         let reloader = Reloader {
             seen: contents.clone(),
             in_use: contents,
@@ -47,6 +52,8 @@ impl App {
             active: loaded,
             count: 0,
             rooms: self.rooms.clone(),
+            certificates: self.certificates.clone().map(|pair| ServerCertificates::new(pair, core.metrics.clone())),
+            announcer: Announcer::new(self.pod_events.clone()),
             readiness: self.readiness.clone(),
             view: self.config.clone(),
             metrics: core.metrics.clone(),
@@ -57,6 +64,7 @@ impl App {
             tracing::info!(event = "config_reload_off", "changes of the configuration need a restart");
             return;
         }
+        mounts::warn_of_fixed_files(&reloader.loader, &reloader.active.config);
         let stop = self.stop_watching.clone();
         tokio::spawn(async move { stop.run_until_cancelled(reloader.watch(look_now)).await });
     }
@@ -79,6 +87,9 @@ struct Reloader {
     /// Configurations taken over so far.
     count: u64,
     rooms: Rooms,
+    /// Where the API port speaks TLS.
+    certificates: Option<ServerCertificates>,
+    announcer: Announcer,
     readiness: Readiness,
     view: ConfigView,
     metrics: Metrics,
@@ -110,7 +121,10 @@ impl Reloader {
                 self
             });
             match looked.await {
-                Ok(reloader) => self = reloader,
+                Ok(reloader) => {
+                    self = reloader;
+                    self.announcer.tell().await;
+                }
                 Err(error) => {
                     tracing::error!(event = "config_reload_broken", error = %error, "reload ended; this is a defect");
                     return;
@@ -122,12 +136,15 @@ impl Reloader {
     /// Blocks on files.
     fn look(&mut self, asked: bool) {
         let began = Instant::now();
+        if let Some(certificates) = &mut self.certificates {
+            certificates.look(asked, &mut self.announcer);
+        }
         let contents = Contents::of(&self.loader, &self.active.config);
         let changed = contents.changed_since(&self.seen);
         self.seen = contents;
         if changed.is_empty() {
             if asked {
-                self.unchanged(ConfigSource::ALL);
+                self.unchanged(&Contents::SOURCES);
             }
         } else if self.seen == self.in_use {
             self.agree(&changed);
@@ -146,7 +163,7 @@ impl Reloader {
     fn agree(&self, changed: &[ConfigSource]) {
         self.readiness.tell_config(&self.in_use.whole(), false);
         self.unchanged(changed);
-        ConfigSource::ALL.iter().for_each(|source| self.metrics.config_agrees(*source));
+        Contents::SOURCES.iter().for_each(|source| self.metrics.config_agrees(*source));
         self.view.change(|summary| {
             (summary.on_disk_hash, summary.last_rejected) = (summary.active_hash.clone(), None);
         });
@@ -230,7 +247,7 @@ impl Reloader {
         });
     }
 
-    fn reject(&self, changed: &[ConfigSource], rejection: Rejection) {
+    fn reject(&mut self, changed: &[ConfigSource], rejection: Rejection) {
         let (active_hash, rejected_hash) = (self.in_use.whole(), self.seen.whole());
         self.readiness.tell_config(&active_hash, true);
         for source in changed {
@@ -241,6 +258,7 @@ impl Reloader {
             summary.on_disk_hash = Some(rejected_hash.clone());
             summary.last_rejected = Some(RejectedConfig { hash: rejected_hash.clone(), at, problems });
         });
+        self.announcer.note("the configuration on disk", &rejected_hash, &rejection.problems.join("; "));
         tracing::error!(
             event = "config_reload_rejected",
             source = names(changed),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{CheckConfigOptions, Output};
 use super::{Failure, loader, print};
-use crate::api::public_address;
+use crate::api::{Certificates, public_address};
 use crate::app::{catalogue, location};
 use crate::catalogue::{Catalogue as _, DirectoryCatalogue};
 use crate::config::{CatalogueSource, ClusterSource, Config, Field, Loaded, Loader, Problem};
@@ -65,6 +65,9 @@ fn try_out(config: &Config) -> Result<Tried, Failure> {
     if let Some(section) = config.data_storage() {
         let metrics = Metrics::build().map_err(Failure::fault)?;
         DataStorage::build(&section, metrics).map_err(Failure::configuration)?;
+    }
+    if let Some(directory) = &config.server.tls.cert_dir {
+        Certificates::open(directory, config.server.tls_profile).map_err(Failure::configuration)?;
     }
     let files = match config.catalogue.source() {
         CatalogueSource::Directory => Some(catalogue(&config.catalogue).map_err(Failure::configuration)?),
@@ -164,7 +167,7 @@ fn facts(config: &Config, location: &StoreLocation, files: Option<&DirectoryCata
         ClusterSource::Bundle => place(&config.cluster.bundle).unwrap_or_default(),
     };
     vec![
-        ("listen", format!("{}:{}", config.host(), config.server.port)),
+        ("listen", format!("{}:{}{}", config.host(), config.server.port, tls_fact(config))),
         ("cluster", format!("{} {cluster}", config.cluster.source.as_str())),
         ("catalogue", catalogue_fact(config, files)),
         ("data storage", data_storage_fact(config)),
@@ -172,6 +175,11 @@ fn facts(config: &Config, location: &StoreLocation, files: Option<&DirectoryCata
         ("model", model.unwrap_or_else(|| "none: the analyser answers".to_owned())),
         ("store", store),
     ]
+}
+
+fn tls_fact(config: &Config) -> String {
+    let directory = config.server.tls.cert_dir.as_ref();
+    directory.map(|directory| format!(", TLS with {}", directory.display())).unwrap_or_default()
 }
 
 fn catalogue_fact(config: &Config, files: Option<&DirectoryCatalogue>) -> String {

@@ -1,7 +1,8 @@
 //! A running cluster, through its API server.
 //!
 //! The kubeconfig (`KUBECONFIG`, else `~/.kube/config`) says where it is, else the ServiceAccount of the pod this runs in.
-//! Only GET requests are sent ([`Inquiry`] also asks for reviews, which change nothing). Kinds come from API discovery,
+//! Only GET requests are sent ([`Inquiry`] also asks for reviews, which change nothing; [`PodEvents`] writes Events about the
+//! own pod). Kinds come from API discovery,
 //! asked once, kept for ten minutes and asked again when a name is unknown (not more often than `kinds_miss_interval`): a
 //! CustomResourceDefinition created meanwhile is found.
 //!
@@ -13,6 +14,7 @@ mod inquiry;
 mod listing;
 mod logs;
 mod paths;
+mod pod_events;
 mod transport;
 
 use std::path::PathBuf;
@@ -26,6 +28,7 @@ use tokio::sync::Mutex;
 
 pub use self::inquiry::{Inquiry, ServerFacts};
 use self::listing::{Listing, as_object};
+pub use self::pod_events::PodEvents;
 use self::transport::{JSON, Purpose, Transport};
 use super::bundle::observed::last_seen;
 use super::kinds::{KindIndex, ambiguous};

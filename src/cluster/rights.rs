@@ -5,6 +5,22 @@
 const READ: &[&str] = &["get", "list"];
 const CREATE: &[&str] = &["create"];
 
+/// Kinds on the list that belong to no namespace; `nodes` are of two groups.
+const OF_THE_CLUSTER: &[&str] = &[
+    "clusterissuers",
+    "csidrivers",
+    "csinodes",
+    "mutatingwebhookconfigurations",
+    "namespaces",
+    "nodes",
+    "persistentvolumes",
+    "storageclasses",
+    "subjectaccessreviews",
+    "tokenreviews",
+    "validatingwebhookconfigurations",
+    "volumeattachments",
+];
+
 /// What a right is for. Each has a role of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
@@ -12,6 +28,8 @@ pub enum Purpose {
     Investigate,
     /// Asking the API server who a caller is and what they may do (`auth.mode: kubernetes`).
     ReviewCallers,
+    /// Telling of a rejected configuration, in the own namespace.
+    TellEvents,
     /// `DataStorage` asks for this right on its own Service before it answers.
     UseDataStorage,
 }
@@ -21,6 +39,7 @@ impl Purpose {
         match self {
             Self::Investigate => "investigate",
             Self::ReviewCallers => "review callers",
+            Self::TellEvents => "tell Events",
             Self::UseDataStorage => "use DataStorage",
         }
     }
@@ -30,6 +49,7 @@ impl Purpose {
         match self {
             Self::Investigate => "holmesgpt-api-investigator",
             Self::ReviewCallers => "holmesgpt-api-reviewer",
+            Self::TellEvents => "holmesgpt-api-events",
             Self::UseDataStorage => "holmesgpt-api-data-storage",
         }
     }
@@ -75,6 +95,13 @@ pub struct Question {
     pub right: Right,
     pub resource: &'static str,
     pub verb: &'static str,
+}
+
+impl Question {
+    /// Whether a right in one namespace can be enough.
+    pub fn is_namespaced(&self) -> bool {
+        !OF_THE_CLUSTER.contains(&self.resource)
+    }
 }
 
 const fn read(group: &'static str, resources: &'static [&'static str], need: Need) -> Right {
@@ -151,6 +178,14 @@ pub const RIGHTS: &[Right] = &[
         need: Need::Must,
     },
     Right {
+        purpose: Purpose::TellEvents,
+        group: "",
+        resources: &["events"],
+        name: None,
+        verbs: CREATE,
+        need: Need::Loses("`kubectl describe pod` does not tell of a rejected configuration, only the log does"),
+    },
+    Right {
         purpose: Purpose::UseDataStorage,
         group: "",
         resources: &["services"],
@@ -167,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_right_is_listed_twice_and_only_reviews_are_created() {
+    fn no_right_is_listed_twice_and_investigations_only_read() {
         let mut seen = BTreeSet::new();
         for question in RIGHTS.iter().flat_map(Right::questions) {
             let Question { right, resource, verb } = question;
@@ -175,5 +210,7 @@ mod tests {
             assert!(matches!(verb, "get" | "list") || right.purpose != Purpose::Investigate, "{question:?}");
         }
         assert!(seen.len() > 60, "{}", seen.len());
+        let named = |name: &&&str| seen.iter().any(|(_, _, resource, _)| *resource == **name);
+        assert_eq!(OF_THE_CLUSTER.iter().filter(named).count(), OF_THE_CLUSTER.len(), "all of them are on the list");
     }
 }

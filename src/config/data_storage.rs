@@ -46,6 +46,7 @@ impl Config {
         }
         notices.extend(self.mcp_servers.notices());
         notices.extend(self.audit.notices());
+        notices.extend(self.server.notice());
         notices
     }
 

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::keys::{self, Key, Kind, Unbuilt};
+use super::keys::{self, Key, Kind};
 use super::node::{Content, Node, Origin, Source};
 use super::problem::Problem;
 use super::suggestion;
@@ -59,8 +59,8 @@ impl Findings {
         if let Some(key) = keys::find(path) {
             return self.leaf(key, node, path);
         }
-        if let Some(treatment) = keys::unbuilt(path) {
-            self.unbuilt(treatment, node, path);
+        if let Some(reason) = keys::ignored(path) {
+            self.ignore(path, reason);
             return Fate::Goes;
         }
         if keys::is_section(path) {
@@ -100,23 +100,6 @@ impl Findings {
         }
         // Nothing is left of a section without keys that do something.
         if keys::is_built_section(path) { Fate::Stays } else { Fate::Goes }
-    }
-
-    fn unbuilt(&mut self, treatment: Unbuilt, node: &Node, path: &[String]) {
-        let shown = path.join(".");
-        match treatment {
-            Unbuilt::Ignored(reason) => self.ignore(path, reason),
-            Unbuilt::Refused { unless, instead } => {
-                let text = match &node.content {
-                    Content::Scalar(Value::String(text)) => text.clone(),
-                    Content::Scalar(Value::Null) => return,
-                    _ => node.to_value().to_string(),
-                };
-                if !unless.contains(&text.as_str()) {
-                    self.wrong.push(Problem::new(&node.origin, &shown, instead.to_owned()));
-                }
-            }
-        }
     }
 
     /// Once for all items of a list.

@@ -3,6 +3,7 @@
 //! it against the sections' own types in both directions.
 
 mod audit;
+mod ignored;
 mod investigation;
 mod llm;
 mod observing;
@@ -11,10 +12,9 @@ mod service;
 mod sources;
 mod spending;
 mod tool_servers;
-mod unbuilt;
 
+pub(super) use ignored::ignored;
 pub use reference::reference;
-pub(super) use unbuilt::{Unbuilt, unbuilt};
 
 use crate::telemetry::logging::Level;
 
@@ -163,7 +163,7 @@ pub(super) fn by_alias(path: &[String]) -> Option<(&'static Key, &'static str)> 
 
 /// Whether keys begin with this path.
 pub(super) fn is_section(path: &[String]) -> bool {
-    unbuilt::is_section(path) || is_built_section(path)
+    ignored::is_section(path) || is_built_section(path)
 }
 
 /// Whether keys that do something begin with this path.
@@ -176,7 +176,7 @@ pub(super) fn is_built_section(path: &[String]) -> bool {
 
 /// Whether what follows a section is a list.
 pub(super) fn is_list(section: &[String]) -> bool {
-    unbuilt::is_list(section) || keys().any(|key| is_list_at(key.path, section))
+    ignored::is_list(section) || keys().any(|key| is_list_at(key.path, section))
 }
 
 fn is_list_at(pattern: &str, section: &[String]) -> bool {
@@ -193,7 +193,7 @@ pub(super) fn names_in(section: &[String]) -> Vec<&'static str> {
         let named = parts.next().filter(|name| is_below && !matches!(*name, "*" | "[]"));
         names.extend(named.into_iter().flat_map(|name| name.split('|')));
     }
-    names.extend(unbuilt::names_in(section));
+    names.extend(ignored::names_in(section));
     names.sort_unstable();
     names.dedup();
     names

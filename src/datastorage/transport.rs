@@ -19,7 +19,7 @@ use crate::service_account::TokenPool;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Dependency;
 use crate::telemetry::spans::{self, OutgoingFacts};
-use crate::telemetry::trace::{self, TRACEPARENT};
+use crate::telemetry::trace;
 
 /// Largest answer read, in bytes.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -251,8 +251,8 @@ impl Transport {
             .header(ACCEPT, "application/json, application/problem+json")
             .header("x-request-id", request_id.to_string())
             .bearer_auth(token.expose_secret());
-        if let Some(traceparent) = trace::traceparent() {
-            request = request.header(TRACEPARENT, traceparent);
+        for (name, value) in trace::headers() {
+            request = request.header(name, value);
         }
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());

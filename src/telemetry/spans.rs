@@ -14,6 +14,8 @@ use super::trace::{self, TARGET};
 pub struct RequestFacts<'a> {
     pub request_id: &'a str,
     pub method: &'a str,
+    /// `http` or `https`.
+    pub scheme: &'a str,
     /// Template, never the raw path.
     pub route: &'a str,
     pub path: &'a str,
@@ -21,6 +23,8 @@ pub struct RequestFacts<'a> {
     pub user_agent: Option<&'a str>,
     /// As the caller sent it.
     pub traceparent: Option<&'a str>,
+    /// As the caller sent it; means nothing without the other.
+    pub tracestate: Option<&'a str>,
 }
 
 /// A request being answered. `user` is recorded once it is known.
@@ -32,10 +36,11 @@ pub fn request(facts: RequestFacts<'_>) -> Span {
         otel.name = format_args!("{} {}", facts.method, facts.route),
         otel.kind = "server",
         otel.parent = facts.traceparent,
+        otel.state = facts.tracestate,
         http.request.method = facts.method,
         http.route = facts.route,
         url.path = facts.path,
-        url.scheme = "http",
+        url.scheme = facts.scheme,
         client.address = facts.client,
         user_agent.original = facts.user_agent,
         http.response.status_code = Empty,
@@ -65,6 +70,7 @@ pub struct SessionFacts<'a> {
     pub signal_name: &'a str,
     /// Of the request that brought it, which it outlives.
     pub traceparent: Option<&'a str>,
+    pub tracestate: Option<&'a str>,
 }
 
 /// A session from admission to its end: not inside the request, but in its trace.
@@ -78,6 +84,7 @@ pub fn session(facts: SessionFacts<'_>) -> Span {
         correlation_id = facts.remediation_id,
         otel.name = "investigation",
         otel.parent = facts.traceparent,
+        otel.state = facts.tracestate,
         gen_ai.operation.name = "invoke_agent",
         gen_ai.agent.name = "holmesgpt-api",
         gen_ai.conversation.id = facts.session_id,

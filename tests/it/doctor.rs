@@ -41,6 +41,7 @@ async fn all_is_well_where_everything_answers() {
         ("callers", "token file", "ok", "will be made", ""),
         ("model", "llm endpoint", "ok", "answers in", ""),
         ("model", "llm call", "ok", "calls tools", ""),
+        ("model", "llm price", "ok", "no price of m is known", ""),
         ("catalogue", "source", "ok", "29 workflows of 27 action types", ""),
         ("data_storage", "health", "ok", "generation of April", ""),
         ("data_storage", "token and rights", "ok", "token is taken", ""),
@@ -171,6 +172,58 @@ async fn rights_that_are_missing_are_named() {
     );
     let metrics = ("kubernetes", "rights: metrics.k8s.io", "warning", "pods (get, list); nobody sees", "investigator");
     assert_row(&report, metrics);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_in_the_namespaces_tools_are_confined_to_are_enough() {
+    let world = World::start().await;
+    let mut names: Vec<String> = ["shop", "bank"].map(str::to_owned).into();
+    let namespaces = |names: &[String]| json!({"namespaces": {"allow": names}, "engine": "auto"});
+    world.deny_in("bank", "apps", "deployments", "", "list");
+    world.deny_in("", "", "pods", "", "list");
+    world.deny_in("", "storage.k8s.io", "csinodes", "", "list");
+    let (code, report) = world.confined(namespaces(&names));
+    assert_eq!(code, 1);
+    let judged = |name: &str| row(&report, "kubernetes", name)["status"].as_str().unwrap().to_owned();
+    assert_eq!(judged("rights: investigate"), "warning", "of the cluster; pods are not asked for there");
+    assert_eq!(judged("rights: storage.k8s.io"), "warning");
+    assert_eq!(
+        (judged("rights: investigate in shop"), judged("rights: investigate in bank")),
+        ("ok".into(), "failed".into())
+    );
+    let apps =
+        ("kubernetes", "rights: apps in bank", "failed", "not granted: deployments (list)", "apiGroups: [\"apps\"]");
+    assert_row(&report, apps);
+    let asked = world.asked("POST", "/kubernetes/").len();
+    names.extend((0..10).map(|number| format!("more-{number}")));
+    let (_, report) = world.confined(namespaces(&names));
+    assert_row(&report, ("kubernetes", "rights: other namespaces", "skipped", "2 more namespaces", ""));
+    assert!(world.asked("POST", "/kubernetes/").len() > 2 * asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_is_asked_whether_it_may_tell_events() {
+    let world = World::start().await;
+    world.deny("", "events", "", "create");
+    let (code, report) = world.doctor(&[]);
+    assert!(rows(&report).all(|row| row["name"] != "rights: tell Events"), "nobody tells any outside a pod");
+    assert_eq!(code, 0);
+    let (code, report) = world.doctor_in_pod();
+    assert_row(
+        &report,
+        ("kubernetes", "rights: tell Events", "warning", "1 of 1 are not granted", "holmesgpt-api-events"),
+    );
+    assert_eq!(code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_is_known_or_what_to_set_is_told() {
+    let world = World::start().await;
+    let known = json!({"prices": {"openai_compatible": {"m": {"prompt": 0.001, "completion": 0.002}}}});
+    let (_, report) = world.doctor_with("/cost", known, &[]);
+    assert_row(&report, ("model", "llm price", "ok", "known, from the configuration", ""));
+    let (_, report) = world.doctor_with("/cost", json!({"daily_limit_usd": 5}), &[]);
+    assert_row(&report, ("model", "llm price", "warning", "no price of m", "Set cost.prices.openai_compatible.m: {"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -178,7 +178,8 @@ impl Caller {
     pub(crate) async fn post_traced(&self, service: &Service, body: String, traceparent: &str) -> String {
         let request = self.client.post(format!("http://{}/api/v1/incident/analyze", service.address));
         let request = request.bearer_auth(&self.token).header("content-type", "application/json");
-        let response = request.header("traceparent", traceparent).body(body).send().await.unwrap();
+        let request = request.header("traceparent", traceparent).header("tracestate", "rojo=1, congo=2");
+        let response = request.body(body).send().await.unwrap();
         assert_eq!(response.status(), 202);
         assert!(response.headers().get("traceparent").is_none());
         let accepted: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();

@@ -13,13 +13,13 @@ use crate::process::{Caller, Service, holmesgpt, root};
 use crate::stubs::provider::{Answer, Asked, Provider};
 
 /// A mounted ConfigMap or Secret: visible names point into `..data`, and `..data` is swapped.
-struct Volume {
+pub(crate) struct Volume {
     folder: PathBuf,
     version: usize,
 }
 
 impl Volume {
-    fn mount(folder: PathBuf, files: &[(&str, &str)]) -> Self {
+    pub(crate) fn mount(folder: PathBuf, files: &[(&str, &str)]) -> Self {
         std::fs::create_dir_all(&folder).unwrap();
         let mut volume = Self { folder, version: 0 };
         volume.swap(files);
@@ -29,7 +29,7 @@ impl Volume {
         volume
     }
 
-    fn swap(&mut self, files: &[(&str, &str)]) {
+    pub(crate) fn swap(&mut self, files: &[(&str, &str)]) {
         self.version += 1;
         let name = format!("..v{}", self.version);
         std::fs::create_dir(self.folder.join(&name)).unwrap();

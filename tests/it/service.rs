@@ -11,8 +11,8 @@ use std::time::Duration;
 use holmesgpt_api::api::Modes;
 use holmesgpt_api::api::incident::SeverityVocabulary;
 use holmesgpt_api::api::{
-    AppState, CompatConfig, ConfigSummary, ConfigView, HttpConfig, Limits, LlmSummary, Readiness, ServeConfig,
-    ServerConfig, ServerHandle, router, serve,
+    AppState, Certificates, CompatConfig, ConfigSummary, ConfigView, HttpConfig, Limits, LlmSummary, Readiness,
+    ServeConfig, ServerConfig, ServerHandle, router, serve,
 };
 use holmesgpt_api::audit::{AuditConfig, AuditSink, AuditTrail, SecurityAudit};
 use holmesgpt_api::auth::{ApiAccess, AuthConfig, AuthMode, Authenticator, SessionOwnership};
@@ -58,6 +58,8 @@ pub(crate) struct Setup {
     pub(crate) budgets: BudgetConfig,
     /// Callers are reviewed by this API server and not read from a file.
     pub(crate) reviews: Option<(AuthConfig, PathBuf)>,
+    /// The port speaks TLS.
+    pub(crate) certificates: Option<Certificates>,
 }
 
 impl Default for Setup {
@@ -80,6 +82,7 @@ impl Default for Setup {
             prices: PriceTable::default(),
             budgets: BudgetConfig::default(),
             reviews: None,
+            certificates: None,
         }
     }
 }
@@ -149,7 +152,7 @@ impl TestService {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shutdown = CancellationToken::new();
-        let handle = serve(listener, router(state), setup.serve, shutdown.clone()).unwrap();
+        let handle = serve(listener, router(state), setup.serve, setup.certificates, shutdown.clone()).unwrap();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

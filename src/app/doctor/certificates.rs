@@ -10,6 +10,7 @@ use x509_cert::der::DecodePem as _;
 use super::Examination;
 use super::report::{Area, Check};
 use super::rows::{Finding, Rows};
+use crate::api::{Certificates, TlsProfile};
 use crate::config::Config;
 
 /// A certificate that ends sooner is told.
@@ -27,6 +28,10 @@ pub(super) fn check(examination: &Examination, until: Instant) -> Vec<Check> {
     let now = Timestamp::now();
     for (key, path) in files(&examination.config) {
         rows.note(key, look(path, now));
+    }
+    let server = &examination.config.server;
+    if let Some(directory) = &server.tls.cert_dir {
+        rows.note("server.tls.cert_dir", own(directory, server.tls_profile, now));
     }
     rows.into_checks()
 }
@@ -47,6 +52,14 @@ fn files(config: &Config) -> Vec<(&'static str, &Path)> {
         ("alertmanager_ssl_ca_file", alertmanager),
     ];
     all.into_iter().filter_map(|(key, path)| Some((key, path?.as_path()))).collect()
+}
+
+/// The pair the service would show.
+fn own(directory: &Path, profile: TlsProfile, now: Timestamp) -> Finding {
+    match Certificates::open(directory, profile) {
+        Err(error) => Finding::failed(error.to_string(), "Mount the whole Secret as a folder, certificate and key."),
+        Ok(_) => look(&directory.join(Certificates::CHAIN_FILE), now),
+    }
 }
 
 fn look(path: &Path, now: Timestamp) -> Finding {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
+use super::super::pod_name;
 use super::Examination;
 use super::clients::Clients;
 use super::report::{Area, Check};
@@ -14,7 +15,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::bundle::{BundleCluster, BundleLimits};
 use crate::cluster::live::{Inquiry, LiveError, ServerFacts};
 use crate::cluster::rights::{Need, Purpose, Question, RIGHTS};
-use crate::config::{CatalogueSource, ClusterSource};
+use crate::config::{CatalogueSource, ClusterSource, Config};
 
 /// Reviews asked for at the same time.
 const REVIEWS_IN_FLIGHT_MAX: usize = 8;
@@ -22,6 +23,9 @@ const LATE: &str =
     "Let the NetworkPolicy or firewall pass the API server, and see whether the kubeconfig names the right one.";
 const ANSWERS: &str = "Correct the kubeconfig (cluster.kubeconfig, cluster.context, KUBECONFIG), or let the NetworkPolicy pass \
                        the API server.";
+
+/// Namespaces of `investigation.namespaces.allow` that are asked about.
+const NAMESPACES_MAX: usize = 10;
 
 /// The answers to questions about rights.
 type Answers = Result<Vec<(Question, bool)>, ClusterError>;
@@ -34,7 +38,7 @@ pub(super) async fn check(examination: &Examination, clients: &Clients, until: I
         (None, ClusterSource::Bundle) => bundle(examination, &mut rows).await,
     }
     match &clients.reviews {
-        Some(Ok(inquiry)) => granted(&mut rows, inquiry, Purpose::ReviewCallers, None, &|_| true).await,
+        Some(Ok(inquiry)) => granted(&mut rows, inquiry, Asked::of(Purpose::ReviewCallers)).await,
         Some(Err(error)) => rows.note(
             "reviews of callers",
             Finding::failed(chain(error), "Run inside the cluster, set KUBECONFIG, or use auth.mode: token."),
@@ -57,14 +61,37 @@ async fn investigated(examination: &Examination, inquiry: &Result<Inquiry, LiveE
     let judge = |user: &Result<Option<String>, ClusterError>| soft(identity(user));
     rows.ask("identity", LATE, inquiry.user(), judge).await;
     let config = &examination.config;
-    let is_asked = |need: Need| match need {
-        Need::Catalogue => config.catalogue.source() == CatalogueSource::CustomResources,
-        Need::Must | Need::Loses(_) => true,
-    };
-    granted(rows, inquiry, Purpose::Investigate, None, &is_asked).await;
-    let namespace = auth::namespace(config.auth.namespace.as_deref()).ok();
-    if let (Some(_), Some(namespace)) = (config.data_storage(), namespace) {
-        granted(rows, inquiry, Purpose::UseDataStorage, Some(&namespace), &is_asked).await;
+    may_investigate(rows, inquiry, config).await;
+    let Ok(namespace) = auth::namespace(config.auth.namespace.as_deref()) else { return };
+    if config.data_storage().is_some() {
+        granted(rows, inquiry, Asked::of(Purpose::UseDataStorage).inside(&namespace)).await;
+    }
+    if pod_name().is_some() {
+        granted(rows, inquiry, Asked::of(Purpose::TellEvents).inside(&namespace)).await;
+    }
+}
+
+/// Where tools are confined to some namespaces, rights in those are enough, for what belongs to one.
+async fn may_investigate(rows: &mut Rows, inquiry: &Inquiry, config: &Config) {
+    let mut asked = Asked::of(Purpose::Investigate);
+    let has_workflows = config.catalogue.source() == CatalogueSource::CustomResources;
+    asked.questions.retain(|question| has_workflows || question.right.need != Need::Catalogue);
+    let allowed = &config.investigation.namespaces.allow;
+    if allowed.is_empty() {
+        return granted(rows, inquiry, asked).await;
+    }
+    let (inside, outside): (Vec<Question>, Vec<Question>) =
+        asked.questions.iter().partition(|question| question.is_namespaced() && question.right.need != Need::Catalogue);
+    asked.questions = outside;
+    granted(rows, inquiry, asked).await;
+    for namespace in allowed.iter().take(NAMESPACES_MAX) {
+        let place = format!(" in {namespace}");
+        let asked = Asked { questions: inside.clone(), place, ..Asked::of(Purpose::Investigate).inside(namespace) };
+        granted(rows, inquiry, asked).await;
+    }
+    let rest = allowed.len().saturating_sub(NAMESPACES_MAX);
+    if rest > 0 {
+        rows.note("rights: other namespaces", Finding::skipped(format!("{rest} more namespaces are not asked about")));
     }
 }
 
@@ -102,17 +129,32 @@ fn identity(user: &Result<Option<String>, ClusterError>) -> Finding {
     }
 }
 
-/// Asks for every right of one purpose; one row for all that are granted, and one for each group where some are not.
-async fn granted(
-    rows: &mut Rows,
-    inquiry: &Inquiry,
+/// Rights of one purpose that are asked for together.
+struct Asked<'a> {
     purpose: Purpose,
-    namespace: Option<&str>,
-    is_asked: &(dyn Fn(Need) -> bool + Sync),
-) {
-    let rights = RIGHTS.iter().filter(|right| right.purpose == purpose && is_asked(right.need));
-    let questions: Vec<Question> = rights.flat_map(|right| right.questions()).collect();
-    let asked = questions.len();
+    questions: Vec<Question>,
+    /// In this namespace; `None` = in all of them.
+    namespace: Option<&'a str>,
+    /// Behind the names of rows: where, if there are several such places.
+    place: String,
+}
+
+impl<'a> Asked<'a> {
+    fn of(purpose: Purpose) -> Self {
+        let rights = RIGHTS.iter().filter(|right| right.purpose == purpose);
+        let questions = rights.flat_map(|right| right.questions()).collect();
+        Self { purpose, questions, namespace: None, place: String::new() }
+    }
+
+    fn inside(self, namespace: &'a str) -> Self {
+        Self { namespace: Some(namespace), ..self }
+    }
+}
+
+/// Asks for rights; one row for all that are granted, and one for each group where some are not.
+async fn granted(rows: &mut Rows, inquiry: &Inquiry, asked: Asked<'_>) {
+    let Asked { purpose, questions, namespace, place } = asked;
+    let count = questions.len();
     let ask = async {
         let asks = questions.into_iter().map(async |question| Ok((question, inquiry.may(question, namespace).await?)));
         let answers: Vec<Result<_, ClusterError>> = stream::iter(asks).buffered(REVIEWS_IN_FLIGHT_MAX).collect().await;
@@ -120,15 +162,16 @@ async fn granted(
     };
     let role = purpose.role();
     let judge = |answers: &Answers| match answers {
-        Ok(answers) => summary(answers, asked, role),
+        Ok(answers) => summary(answers, count, role),
         Err(error) => Finding::failed(
             format!("the API server does not say what is granted: {error}"),
             "Every authenticated user may ask (ClusterRole system:basic-user); grant that again.",
         ),
     };
-    let Some(Ok(answers)) = rows.ask(format!("rights: {}", purpose.as_str()), LATE, ask, judge).await else { return };
+    let name = format!("rights: {}{place}", purpose.as_str());
+    let Some(Ok(answers)) = rows.ask(name, LATE, ask, judge).await else { return };
     for (group, refused) in refused(&answers) {
-        rows.note(format!("rights: {}", group_name(group)), lacking(&refused, role));
+        rows.note(format!("rights: {}{place}", group_name(group)), lacking(&refused, role));
     }
 }
 

@@ -12,6 +12,7 @@ use super::report::{Area, Check};
 use super::rows::{Finding, Rows};
 use crate::api::public_address;
 use crate::llm::{ErrorKind, LlmError, Obedience, Profile, Reached, StructuredOutput, Unreached};
+use crate::metering::PriceTable;
 
 /// For a connection and the first answer.
 const REACH_PATIENCE: Duration = Duration::from_secs(5);
@@ -41,11 +42,20 @@ pub(super) async fn check(examination: &Examination, clients: &Clients, until: I
             return rows.into_checks();
         }
     };
-    let each = built.profiles().into_iter().map(|(place, profile)| one(place, profile, until));
+    let prices = PriceTable::build(&examination.config.cost);
+    let is_limited = examination.config.budgets().limits_money();
+    let price = |profile: &Profile| match &prices {
+        Ok(prices) => price(prices, profile.provider(), profile.model(), is_limited),
+        Err(error) => Finding::failed(error.to_string(), "Correct the `cost` section or the file it names."),
+    };
+    let each = built.profiles().into_iter().map(|(place, profile)| {
+        let price = price(&profile);
+        one(place, profile, price, until)
+    });
     join_all(each).await.into_iter().flatten().collect()
 }
 
-async fn one(place: String, profile: Arc<Profile>, until: Instant) -> Vec<Check> {
+async fn one(place: String, profile: Arc<Profile>, price: Finding, until: Instant) -> Vec<Check> {
     let mut rows = Rows::of(Area::Model, until);
     let who = format!("{} {}", profile.provider(), profile.model());
     let judge = |reached: &Result<Reached, Unreached>| match reached {
@@ -54,6 +64,7 @@ async fn one(place: String, profile: Arc<Profile>, until: Instant) -> Vec<Check>
     };
     rows.ask(format!("{place} endpoint"), LATE, profile.reach(REACH_PATIENCE), judge).await;
     rows.note(format!("{place} window"), window(&profile));
+    rows.note(format!("{place} price"), price);
     if rows.are_well() {
         let judge = |tried: &Result<Obedience, LlmError>| tool_call(&profile, &who, tried);
         rows.ask(format!("{place} call"), LATE, profile.try_tool_call(), judge).await;
@@ -100,6 +111,22 @@ fn window(profile: &Profile) -> Finding {
         );
     }
     Finding::ok(seen)
+}
+
+/// Without a price the model works as well; only what it costs is not known.
+fn price(prices: &PriceTable, provider: &str, model: &str, is_limited: bool) -> Finding {
+    if prices.price(provider, model).is_some() {
+        return Finding::ok(format!("known, from {}", prices.sources().join(" or ")));
+    }
+    let seen = format!("no price of {model} is known: its tokens are counted, its cost is not");
+    let mend = format!(
+        "Set cost.prices.{provider}.{model}: {{prompt: 0.005, completion: 0.015}}, dollars for 1000 tokens; 0 for a model of \
+         your own (docs/costs.md)."
+    );
+    match is_limited {
+        true => Finding::warning(seen, format!("Budgets of money cannot hold it. {mend}")),
+        false => Finding::ok(format!("{seen}. {mend}")),
+    }
 }
 
 fn tool_call(profile: &Profile, who: &str, tried: &Result<Obedience, LlmError>) -> Finding {

@@ -23,6 +23,9 @@ pub(super) struct Contents {
 }
 
 impl Contents {
+    /// What is looked at here.
+    pub(super) const SOURCES: [ConfigSource; 3] = [ConfigSource::Main, ConfigSource::Sdk, ConfigSource::Credentials];
+
     /// Reads everything. What cannot be read has a hash of its own.
     pub(super) fn of(loader: &Loader, config: &Config) -> Self {
         let digest = |path: &Path| hex(Sha256::new().chain_update(content(path)));
@@ -33,6 +36,19 @@ impl Contents {
         };
         contents.look_at_credentials(config);
         contents
+    }
+
+    /// With the configuration files as they were when they were loaded: what changed since is a change.
+    pub(super) fn with_loaded(self, hashes: &Hashes) -> Self {
+        Self { main: hashes.main.clone(), sdk: hashes.sdk.clone(), ..self }
+    }
+
+    /// Everything that is looked at, by path.
+    pub(super) fn files(loader: &Loader, config: &Config) -> Vec<PathBuf> {
+        let mut files = vec![loader.main_file().to_owned()];
+        files.extend(loader.sdk_file().map(Path::to_owned));
+        files.extend(config.llm.iter().flat_map(credential_files));
+        files
     }
 
     /// The credentials that another configuration names.
@@ -47,7 +63,7 @@ impl Contents {
     }
 
     pub(super) fn hashes(&self) -> impl Iterator<Item = (ConfigSource, &str)> {
-        ConfigSource::ALL.iter().filter_map(|source| self.hash(*source).map(|hash| (*source, hash)))
+        Self::SOURCES.iter().filter_map(|source| self.hash(*source).map(|hash| (*source, hash)))
     }
 
     pub(super) fn hash(&self, source: ConfigSource) -> Option<&str> {
@@ -55,11 +71,12 @@ impl Contents {
             ConfigSource::Main => Some(&self.main),
             ConfigSource::Sdk => self.sdk.as_deref(),
             ConfigSource::Credentials => self.credentials.as_deref(),
+            ConfigSource::Tls => None,
         }
     }
 
     pub(super) fn changed_since(&self, earlier: &Self) -> Vec<ConfigSource> {
-        ConfigSource::ALL.iter().copied().filter(|source| self.hash(*source) != earlier.hash(*source)).collect()
+        Self::SOURCES.iter().copied().filter(|source| self.hash(*source) != earlier.hash(*source)).collect()
     }
 
     /// One hash for the configuration files.

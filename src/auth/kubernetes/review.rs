@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::sleep;
 
 use super::{ApiAccess, KubernetesAuthError, Verdict};
-use crate::telemetry::trace::{self, TRACEPARENT};
+use crate::telemetry::trace;
 
 const TOKEN_REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 const ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
@@ -210,8 +210,8 @@ impl ApiServer {
 
     async fn ask_once<T: DeserializeOwned>(&self, path: &str, body: Vec<u8>) -> Result<T, ReviewFailure> {
         let mut request = Request::post(path).header(CONTENT_TYPE, "application/json");
-        if let Some(traceparent) = trace::traceparent() {
-            request = request.header(TRACEPARENT, traceparent);
+        for (name, value) in trace::headers() {
+            request = request.header(name, value);
         }
         let request = request.body(kube::client::Body::from(body)).map_err(|_| ReviewFailure::Garbage)?;
         let response = self.0.send(request).await.map_err(|_| ReviewFailure::Connection)?;

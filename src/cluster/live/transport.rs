@@ -18,7 +18,7 @@ use crate::domain::object::text;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Dependency;
 use crate::telemetry::spans::{self, OutgoingFacts};
-use crate::telemetry::trace::{self, TRACEPARENT};
+use crate::telemetry::trace;
 
 /// Pause before the only second try, after answers that another moment may cure.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
@@ -162,8 +162,8 @@ impl Transport {
         tail_bytes_max: usize,
     ) -> Result<Received, (Failure, bool)> {
         let mut request = Request::get(path).header(ACCEPT, purpose.accept);
-        if let Some(traceparent) = trace::traceparent() {
-            request = request.header(TRACEPARENT, traceparent);
+        for (name, value) in trace::headers() {
+            request = request.header(name, value);
         }
         let request = request.body(Body::empty());
         let request = request.map_err(|_| (Failure::Rejected(format!("cannot ask for {path:?}")), false))?;

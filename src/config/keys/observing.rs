@@ -1,5 +1,4 @@
-//! Addresses beside the service's own, the limit for each client, traces, metrics, and what readiness
-//! depends on.
+//! TLS, addresses beside the service's own, the limit for each client, traces, metrics, and what readiness depends on.
 
 use super::Kind::{File, Positive, Switch, Text, Texts, Whole, Word, Words};
 use super::{Key, key};
@@ -11,6 +10,18 @@ const SECONDS_MAX: u64 = 86_400;
 pub(super) const KEYS: &[Key] = &[
     key("server.health_addr", Text, "", "Probes and `GET /config` are also served here, in plain HTTP, e.g. `:8081`."),
     key("server.metrics_addr", Text, "", "`/metrics` is also served here, e.g. `:9090`."),
+    key(
+        "server.tls.cert_dir",
+        File,
+        "",
+        "Folder with `tls.crt` and `tls.key`, PEM: the API port speaks TLS. New contents count from the next handshake on.",
+    ),
+    key(
+        "server.tls_profile",
+        Word(&["Old", "Intermediate", "Modern"]),
+        "Intermediate",
+        "Versions of TLS: 1.2 and 1.3, or with `Modern` 1.3 alone; `Old` is taken as `Intermediate`.",
+    ),
     key("server.admin_endpoints", Switch, "false", "`GET` and `PUT /admin/loglevel` at `server.health_addr`."),
     key("server.profiling", Switch, "false", "`GET /debug/runtime` at `server.health_addr`."),
     key("server.rate_limit.enabled", Switch, "false", "Whether each client address has a limit; above it 429.").now(),

@@ -50,7 +50,6 @@ const MILLISECONDS: f64 = 0.001;
 const SECONDS: f64 = 1.0;
 const MINUTES: f64 = 60.0;
 
-const NO_TLS: &str = "this version speaks plain HTTP: put TLS in front of it";
 const NO_ALIGNMENT: &str = "this version has no alignment check";
 const NO_FLEET: &str = "this version has no fleet";
 const NOT_INTERACTIVE: &str = "this version has no interactive mode";
@@ -121,11 +120,11 @@ pub(super) const MAIN: &[Row] = &[
     row("runtime.server.healthAddr", Same, &["server.health_addr"]),
     row("runtime.server.metricsAddr", Same, &["server.metrics_addr"]),
     row("runtime.server.maxConcurrentRequests", Same, &["server.max_concurrent_requests"]),
-    row("runtime.server.disableProfiling", Ignored("this version has no profiling paths"), &[]),
+    row("runtime.server.disableProfiling", Ignored("`server.profiling` is off unless it is switched on"), &[]),
     row("runtime.server.disableAdminEndpoints", Inverse, &["server.admin_endpoints"]),
-    row("runtime.server.tls.certDir", Must("", NO_TLS), &[]),
+    row("runtime.server.tls.certDir", Same, &["server.tls.cert_dir"]),
     row("runtime.server.tls.caFile", Ignored(UNUSED), &[]),
-    row("runtime.server.tlsProfile", IgnoredWhile(&["", "Old", "Intermediate", "Modern"], NO_TLS), &[]),
+    row("runtime.server.tlsProfile", Same, &["server.tls_profile"]),
     row("runtime.server.rateLimit.requestsPerSecond", Same, &["server.rate_limit.requests_per_second"]),
     row("runtime.server.rateLimit.burst", Same, &["server.rate_limit.burst"]),
     row("runtime.server.rateLimit.cleanupInterval", Duration(SECONDS), &["server.rate_limit.cleanup_interval_seconds"]),

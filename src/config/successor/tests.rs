@@ -79,7 +79,8 @@ integrations:
 
 #[test]
 fn addresses_limits_and_traces() {
-    let text = "runtime: {server: {healthAddr: ':8081', metricsAddr: ':9090', rateLimit: {burst: 3, maxAge: 5m}}, \
+    let text = "runtime: {server: {healthAddr: ':8081', metricsAddr: ':9090', rateLimit: {burst: 3, maxAge: 5m}, \
+                tls: {certDir: /certs}, tlsProfile: Modern}, \
                 telemetry: {endpoint: 'http://otel:4318', logSink: true, tls: {caFile: /ca}}}";
     let translated = translated(text);
     assert_eq!((translated.problems, translated.notices), (vec![], vec![]));
@@ -89,6 +90,7 @@ fn addresses_limits_and_traces() {
             "server": {
                 "health_addr": ":8081", "metrics_addr": ":9090",
                 "rate_limit": {"burst": 3, "max_age_seconds": 300, "enabled": true},
+                "tls": {"cert_dir": "/certs"}, "tls_profile": "Modern",
             },
             "telemetry": {"endpoint": "http://otel:4318", "log_sink": true, "tls": {"ca_file": "/ca"}},
         })
@@ -114,11 +116,6 @@ fn what_cannot_be_honoured_is_refused_and_what_nobody_asked_for_is_told() {
     for (text, refused, noticed) in [
         ("runtime: {audit: {enabled: false}}", "runtime.audit.enabled: the audit trail cannot", ""),
         ("runtime: {audit: {enabled: true}}", "", ""),
-        (
-            "runtime: {server: {tls: {certDir: /certs}}}",
-            "runtime.server.tls.certDir: this version speaks plain HTTP",
-            "",
-        ),
         ("interactive: {enabled: false, timeout: 1s}", "", "interactive has no effect"),
         ("interactive: {enabled: true}", "interactive: cannot be honoured", ""),
         ("interactive: {}", "", ""),

@@ -14,7 +14,7 @@ use crate::llm::chat::{ChatReply, ChatRequest};
 use crate::llm::codec::{Dialect, StreamError};
 use crate::llm::delays::server_delay;
 use crate::llm::failure::{ErrorKind, Failure, credential_failure, network_failure, refusal, stream_failure};
-use crate::telemetry::trace::{self, TRACEPARENT};
+use crate::telemetry::trace;
 
 /// Largest reply read, in bytes.
 const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -58,8 +58,10 @@ impl Profile {
         }
         self.headers.put(&mut call).map_err(|error| credential_failure(&error))?;
         self.credentials.sign(&http, &mut call).await.map_err(|error| credential_failure(&error))?;
-        if let Some(traceparent) = trace::traceparent().and_then(|text| HeaderValue::try_from(text).ok()) {
-            call.headers_mut().insert(HeaderName::from_static(TRACEPARENT), traceparent);
+        for (name, value) in trace::headers() {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                call.headers_mut().insert(HeaderName::from_static(name), value);
+            }
         }
         let sent = timeout(self.patience.first_byte, http.execute(call)).await;
         let sent =

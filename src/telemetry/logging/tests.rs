@@ -101,6 +101,7 @@ fn no_level_takes_the_ids_away() {
             remediation_id: "rr-7",
             signal_name: "OOMKilled",
             traceparent: None,
+            tracestate: None,
         };
         let _session = spans::session(facts).entered();
         let _phase = spans::phase("rca").entered();

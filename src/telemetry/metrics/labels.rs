@@ -30,7 +30,7 @@ labels! {
         Cancelled = "cancelled",
     }
     /// Files a configuration comes from.
-    ConfigSource { Main = "main", Sdk = "sdk", Credentials = "credentials" }
+    ConfigSource { Main = "main", Sdk = "sdk", Credentials = "credentials", Tls = "tls" }
     /// What a look at them brought.
     ReloadResult { Applied = "applied", Unchanged = "unchanged" }
     /// Why what is on disk was rejected.

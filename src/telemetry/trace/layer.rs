@@ -11,11 +11,12 @@ use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
+use tracing_subscriber::registry::LookupSpan;
 
-use super::TARGET;
 use super::context::{SpanContext, SpanId};
 use super::exporter::Losses;
+use super::state::TraceState;
+use super::{TARGET, nearest};
 use crate::telemetry::logging::Scrub;
 
 /// Longest text of an attribute, in bytes.
@@ -30,6 +31,7 @@ const ERROR: &str = "error.type";
 pub(super) struct Finished {
     pub(super) context: SpanContext,
     pub(super) parent: Option<SpanId>,
+    pub(super) state: Option<TraceState>,
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) began: SystemTime,
@@ -93,6 +95,7 @@ impl TraceLayer {
 struct Open {
     context: SpanContext,
     parent: Option<SpanId>,
+    state: Option<TraceState>,
     began: SystemTime,
     facts: Facts,
 }
@@ -108,14 +111,24 @@ where
         let Some(span) = context.span(id) else { return };
         let mut facts = Facts::default();
         attributes.record(&mut Reader { facts: &mut facts, scrub: &self.scrub });
-        let parent = facts.parent.or_else(|| span.parent().as_ref().and_then(nearest));
+        let (parent, state) = match facts.parent {
+            Some(caller) => (Some(caller), facts.state.take()),
+            None => match span.parent().as_ref().and_then(nearest) {
+                Some((parent, state)) => (Some(parent), state),
+                None => (None, None),
+            },
+        };
         let own = parent.map_or_else(SpanContext::root, SpanContext::child);
         let mut extensions = span.extensions_mut();
         extensions.insert(own);
+        if let Some(state) = &state {
+            extensions.insert(state.clone());
+        }
         if own.is_sampled {
             extensions.insert(Open {
                 context: own,
                 parent: parent.map(|parent| parent.span_id),
+                state,
                 began: SystemTime::now(),
                 facts,
             });
@@ -132,19 +145,14 @@ where
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let open = context.span(&id).and_then(|span| span.extensions_mut().remove::<Open>());
-        let Some(Open { context, parent, began, facts }) = open else { return };
+        let Some(Open { context, parent, state, began, facts }) = open else { return };
         let Facts { name, kind, attributes, .. } = facts;
         let kind = kind.unwrap_or(Kind::Internal);
-        let finished = Finished { context, parent, name, kind, began, ended: SystemTime::now(), attributes };
+        let finished = Finished { context, parent, state, name, kind, began, ended: SystemTime::now(), attributes };
         if self.queue.try_send(finished).is_err() {
             self.losses.queue_full();
         }
     }
-}
-
-/// The context of the innermost traced span from here outwards.
-fn nearest<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>) -> Option<SpanContext> {
-    span.scope().find_map(|span| span.extensions().get::<SpanContext>().copied())
 }
 
 #[derive(Default)]
@@ -152,6 +160,7 @@ struct Facts {
     name: String,
     kind: Option<Kind>,
     parent: Option<SpanContext>,
+    state: Option<TraceState>,
     attributes: Vec<(&'static str, Value)>,
 }
 
@@ -177,6 +186,7 @@ impl Reader<'_> {
         match field.name() {
             "otel.name" => text.clone_into(&mut self.facts.name),
             "otel.parent" => self.facts.parent = SpanContext::parse(text),
+            "otel.state" => self.facts.state = TraceState::parse(text),
             "otel.kind" => {
                 self.facts.kind = match text {
                     "server" => Some(Kind::Server),

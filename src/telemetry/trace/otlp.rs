@@ -45,8 +45,9 @@ fn span(span: &Finished) -> Json {
         "attributes": attributes,
         "status": if span.has_failed() { json!({ "code": FAILED }) } else { json!({}) },
     });
-    if let (Some(parent), Some(members)) = (span.parent, json.as_object_mut()) {
-        members.insert("parentSpanId".to_owned(), parent.to_string().into());
+    if let Some(members) = json.as_object_mut() {
+        members.extend(span.parent.map(|parent| ("parentSpanId".to_owned(), parent.to_string().into())));
+        members.extend(span.state.as_ref().map(|state| ("traceState".to_owned(), state.to_string().into())));
     }
     json
 }

@@ -28,11 +28,13 @@ fn request<'a>(traceparent: Option<&'a str>) -> RequestFacts<'a> {
     RequestFacts {
         request_id: "r-1",
         method: "GET",
+        scheme: "http",
         route: "/x/{id}",
         path: "/x/hunter2",
         client: "10.0.0.1",
         user_agent: Some("curl"),
         traceparent,
+        tracestate: Some("rojo=1, congo=t61"),
     }
 }
 
@@ -41,7 +43,7 @@ fn nothing_is_traced_without_an_endpoint() {
     assert!(Tracer::build(&TraceConfig::default(), Identity::local(), scrub()).unwrap().is_none());
     tracing::subscriber::with_default(Registry::default(), || {
         let _span = spans::request(request(Some(CALLER))).entered();
-        assert_eq!(traceparent(), None);
+        assert_eq!(carried(), None);
         let facts = OutgoingFacts { peer: "kubernetes", operation: "get", method: "GET", host: "api", path: "/" };
         assert!(spans::outgoing(facts).is_disabled());
     });
@@ -57,13 +59,15 @@ async fn a_trace_goes_on_where_the_caller_began_it() {
         let here = current().unwrap();
         assert_eq!(here.trace_id.to_string(), "0af7651916cd43dd8448eb211c80319c");
         assert_ne!(here.span_id.to_string(), "b7ad6b7169203331");
-        let parent = traceparent();
+        let carried = carried().unwrap();
+        assert_eq!(carried.state.as_deref(), Some("rojo=1,congo=t61"));
         let session = spans::session(SessionFacts {
             session_id: "s",
             incident_id: "i",
             remediation_id: "rr",
             signal_name: "OOMKilled",
-            traceparent: parent.as_deref(),
+            traceparent: Some(&carried.parent),
+            tracestate: carried.state.as_deref(),
         });
         async {
             let chat = spans::chat("openai", "gpt", 1);
@@ -73,6 +77,11 @@ async fn a_trace_goes_on_where_the_caller_began_it() {
             let facts =
                 OutgoingFacts { peer: "kubernetes", operation: "get", method: "GET", host: "api", path: "/api/v1" };
             let outgoing = spans::outgoing(facts);
+            let sent: Vec<_> = outgoing.in_scope(|| headers().collect());
+            assert!(
+                matches!(sent.as_slice(), [(TRACEPARENT, _), (TRACESTATE, state)] if state == "rojo=1,congo=t61"),
+                "{sent:?}"
+            );
             spans::answered(&outgoing, 404, 400);
         }
         .instrument(session)
@@ -96,6 +105,7 @@ async fn a_trace_goes_on_where_the_caller_began_it() {
         (&chat["parentSpanId"], &outgoing["parentSpanId"]),
         (&investigation["spanId"], &investigation["spanId"])
     );
+    assert!(sent.iter().all(|span| span["traceState"] == "rojo=1,congo=t61"), "{body}");
     assert!(sent.iter().all(|span| span["traceId"] == "0af7651916cd43dd8448eb211c80319c"));
     assert_eq!((&outgoing["status"], &request["status"]), (&json!({"code": 2}), &json!({})));
     let attribute = |span: &Value, name: &str| {
@@ -116,7 +126,18 @@ fn a_trace_that_is_not_recorded_is_only_passed_on() {
     tracing::subscriber::with_default(subscriber, || {
         let unsampled = CALLER.replace("-01", "-00");
         let _span = spans::request(request(Some(&unsampled))).entered();
-        assert!(traceparent().is_some_and(|header| header.ends_with("-00")), "{:?}", traceparent());
+        assert!(carried().is_some_and(|carried| carried.parent.ends_with("-00")), "{:?}", carried());
+        // A caller that says nothing of use: what is around goes on, and its words with it.
+        let _own = spans::request(request(Some("malformed"))).entered();
+        assert_eq!(
+            carried().map(|carried| carried.state),
+            Some(Some("rojo=1,congo=t61".to_owned())),
+            "of the span around"
+        );
+    });
+    tracing::subscriber::with_default(Registry::default().with(traced("http://127.0.0.1:9").0), || {
+        let _span = spans::request(request(Some("malformed"))).entered();
+        assert_eq!(headers().map(|(name, _)| name).collect::<Vec<_>>(), [TRACEPARENT]);
     });
     assert!(tracer.queue_for_test().try_recv().is_err());
 }

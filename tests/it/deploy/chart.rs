@@ -99,7 +99,13 @@ fn every_configuration_is_accepted_and_fits_the_grace_period() {
     for (case, objects) in cases() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.yaml");
-        fs::write(&file, configuration(&objects)).unwrap();
+        // Where the Secret would be mounted.
+        let pair = root().join("tests/it/server_tls/pairs");
+        for (from, to) in [("first.pem", "tls.crt"), ("first.key", "tls.key")] {
+            fs::copy(pair.join(from), folder.path().join(to)).unwrap();
+        }
+        let text = configuration(&objects).replace("/etc/holmesgpt/tls", folder.path().to_str().unwrap());
+        fs::write(&file, text).unwrap();
         let mut command = holmesgpt();
         command.envs([("OPENAI_API_KEY", "k"), ("AZURE_API_KEY", "k")]).args(["check-config", "--config"]).arg(&file);
         let output = command.output().unwrap();
@@ -123,11 +129,18 @@ fn every_pod_is_locked_down_and_probed_where_it_listens() {
         assert_eq!(container["securityContext"], expected, "{case}");
         assert_eq!(container["terminationMessagePolicy"], "FallbackToLogsOnError", "{case}");
         for (probe, path) in [("startupProbe", "/health"), ("livenessProbe", "/health"), ("readinessProbe", "/ready")] {
-            assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": "http"}), "{case} {probe}");
+            let port = if case == "tls" { "health" } else { "http" };
+            assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": port}), "{case} {probe}");
         }
-        assert_eq!(container["ports"], json!([{"name": "http", "containerPort": 8080}]), "{case}");
         let service = get(&objects, "Service", "holmesgpt-api");
-        assert_eq!(service["spec"]["ports"], json!([{"name": "http", "port": 8080, "targetPort": "http"}]), "{case}");
+        if case != "tls" {
+            assert_eq!(container["ports"], json!([{"name": "http", "containerPort": 8080}]), "{case}");
+            assert_eq!(
+                service["spec"]["ports"],
+                json!([{"name": "http", "port": 8080, "targetPort": "http"}]),
+                "{case}"
+            );
+        }
         let labels = &get(&objects, "Deployment", "holmesgpt-api")["spec"]["template"]["metadata"]["labels"];
         assert_eq!(labels["app"], service["spec"]["selector"]["app"], "{case}");
         assert_ne!(get(&objects, "Pod", "holmesgpt-api-trial")["metadata"]["labels"]["app"], labels["app"], "{case}");
@@ -232,6 +245,8 @@ fn roles_grant_what_is_used_and_no_more() {
                 assert_eq!(verbs, expected, "{case} {role} {resources}");
             }
         }
+        let events = rules(&objects, "Role", "holmesgpt-api-events");
+        assert_eq!(events, [(r#"["events"]"#.to_owned(), vec!["create".to_owned()])], "{case}");
         for (resources, verbs) in rules(&objects, "ClusterRole", "holmesgpt-api-reviewer") {
             assert_eq!(verbs, ["create"], "{case} {resources}");
         }
@@ -307,6 +322,43 @@ fn monitoring_finds_the_service_and_leaves_out_what_is_disabled() {
             assert!(decoded["panels"].as_array().is_some_and(|panels| panels.len() > 5), "{case}");
         }
     }
+}
+
+#[test]
+fn a_port_with_tls_brings_plain_ones_for_probes_and_metrics() {
+    let objects = objects("tls");
+    let config: Value = serde_saphyr::from_str(configuration(&objects)).unwrap();
+    let expected = json!({
+        "tls": {"cert_dir": "/etc/holmesgpt/tls"}, "tls_profile": "Modern",
+        "health_addr": ":8081", "metrics_addr": ":9100",
+    });
+    assert_eq!(config["server"], expected);
+    let container = &pod(&objects)["containers"][0];
+    let mounts = container["volumeMounts"].as_array().unwrap();
+    let mount = mounts.iter().find(|mount| mount["name"] == "server-tls").unwrap();
+    let expected = json!({"name": "server-tls", "mountPath": "/etc/holmesgpt/tls", "readOnly": true});
+    assert_eq!(mount, &expected, "a folder: with subPath it would never be updated");
+    assert_eq!(volume(&objects, "server-tls").unwrap()["secret"]["secretName"], "holmesgpt-api-tls");
+    let names = |ports: &Value, number: &str| -> Vec<(String, u64)> {
+        let ports = ports.as_array().unwrap().iter();
+        ports.map(|port| (port["name"].as_str().unwrap().to_owned(), port[number].as_u64().unwrap())).collect()
+    };
+    let expected = [("http", 8080), ("health", 8081), ("metrics", 9100)].map(|(name, port)| (name.to_owned(), port));
+    assert_eq!(names(&container["ports"], "containerPort"), expected);
+    let service = get(&objects, "Service", "holmesgpt-api");
+    assert_eq!(names(&service["spec"]["ports"], "port"), expected);
+    assert_eq!(service["spec"]["ports"][0]["appProtocol"], "https");
+    let monitor = get(&objects, "ServiceMonitor", "holmesgpt-api");
+    assert_eq!(monitor["spec"]["endpoints"][0]["port"], "metrics");
+    let annotations = &get(&objects, "Deployment", "holmesgpt-api")["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(annotations["prometheus.io/port"], "9100");
+    let ingress = &get(&objects, "NetworkPolicy", "holmesgpt-api")["spec"]["ingress"];
+    let doors: Vec<&str> =
+        ingress.as_array().unwrap().iter().map(|rule| rule["ports"][0]["port"].as_str().unwrap()).collect();
+    assert_eq!(doors, ["http", "health", "metrics"]);
+    assert_eq!(ingress[2]["from"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], "monitoring");
+    let trial = get(&objects, "Pod", "holmesgpt-api-trial").to_string();
+    assert!(trial.contains("http://holmesgpt-api.kubernaut-system.svc:8081/ready"), "{trial}");
 }
 
 /// `helm test` runs this binary on a recorded fault: it must find it.

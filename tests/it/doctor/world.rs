@@ -19,8 +19,8 @@ pub(super) const TOKEN: &str = "token-of-the-service";
 #[derive(Default)]
 struct Script {
     answers: Vec<(String, Answer)>,
-    /// Group, resource, part and verb.
-    denied: Vec<[String; 4]>,
+    /// Group, resource, part and verb, and in which namespace; `None` = in any.
+    denied: Vec<([String; 4], Option<String>)>,
 }
 
 /// One server plays Kubernetes, the model, Prometheus and Alertmanager, each under a path of its own.
@@ -100,7 +100,13 @@ impl World {
     }
 
     pub(super) fn deny(&self, group: &str, resource: &str, part: &str, verb: &str) {
-        self.script.lock().unwrap().denied.push([group, resource, part, verb].map(str::to_owned));
+        self.script.lock().unwrap().denied.push(([group, resource, part, verb].map(str::to_owned), None));
+    }
+
+    /// Only there; an empty name is every namespace at once.
+    pub(super) fn deny_in(&self, namespace: &str, group: &str, resource: &str, part: &str, verb: &str) {
+        let denied = ([group, resource, part, verb].map(str::to_owned), Some(namespace.to_owned()));
+        self.script.lock().unwrap().denied.push(denied);
     }
 
     /// The record of a workflow.
@@ -143,10 +149,34 @@ impl World {
         (code, serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}")))
     }
 
+    /// Where tools are confined to namespaces; metrics and alerts, which cannot be, are off.
+    pub(super) fn confined(&self, investigation: Value) -> (i32, Value) {
+        let mut config = self.config();
+        config["investigation"] = investigation;
+        config["toolsets"] = json!({});
+        let file = self.folder.path().join("confined.yaml");
+        std::fs::write(&file, config.to_string()).unwrap();
+        self.doctor_of(&file, &[])
+    }
+
+    /// As in a pod that knows its name.
+    pub(super) fn doctor_in_pod(&self) -> (i32, Value) {
+        let file = self.configuration().display().to_string();
+        let (code, text) = self.run_in(&["doctor", "--json", "--config", &file], &[("POD_NAME", "holmesgpt-api-1")]);
+        (code, serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}")))
+    }
+
     /// Exit code, and all that is printed.
     pub(super) fn run(&self, arguments: &[&str]) -> (i32, String) {
+        self.run_in(arguments, &[])
+    }
+
+    fn run_in(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
         let mut command = holmesgpt();
-        command.args(arguments).env("KUBECONFIG", self.folder.path().join("kubeconfig"));
+        command
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .env("KUBECONFIG", self.folder.path().join("kubeconfig"));
         // The stubs answer on other threads meanwhile.
         let output = tokio::task::block_in_place(|| command.output().unwrap());
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -176,11 +206,10 @@ fn answer(script: &Script, asked: &Asked) -> Answer {
         }
         path if path.ends_with("/selfsubjectaccessreviews") => {
             let wanted = &asked.json()["spec"]["resourceAttributes"];
-            let is_it = |denied: &[String; 4]| {
-                ["group", "resource", "subresource", "verb"]
-                    .iter()
-                    .zip(denied)
-                    .all(|(name, text)| wanted[*name] == **text)
+            let is_it = |(denied, namespace): &([String; 4], Option<String>)| {
+                let names = ["group", "resource", "subresource", "verb"];
+                names.iter().zip(denied).all(|(name, text)| wanted[*name] == **text)
+                    && namespace.as_ref().is_none_or(|namespace| wanted["namespace"] == **namespace)
             };
             json!({"status": {"allowed": !script.denied.iter().any(is_it)}})
         }

@@ -57,7 +57,8 @@ async fn probes_are_answered_before_anything_is_wired() {
     let door = Door::closed(readiness.clone(), metrics);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stop = CancellationToken::new();
-    let server = serve(listener, door.router(), ServeConfig::from(&ServerConfig::default()), stop.clone()).unwrap();
+    let bounds = ServeConfig::from(&ServerConfig::default());
+    let server = serve(listener, door.router(), bounds, None, stop.clone()).unwrap();
     let url = |path: &str| format!("http://{}{path}", server.address());
     for path in ["/health", "/healthz", "/livez", "/metrics"] {
         assert_eq!(get(&url(path)).await.0, 200, "{path}");

@@ -96,6 +96,7 @@ async fn the_tree_of_one_investigation() {
     let asked: Vec<String> = observed.storage.asked().into_iter().filter_map(|asked| asked.traceparent).collect();
     let records = observed.end().await;
     let spans: Vec<Span> = collector.spans().into_iter().filter(|span| span.text("traceId") == TRACE).collect();
+    assert!(spans.iter().all(|span| span.text("traceState") == "rojo=1,congo=2"), "{spans:#?}");
     let by_id: BTreeMap<String, Span> =
         spans.iter().map(|span| (span.text("spanId").to_owned(), span.clone())).collect();
     let ways: Vec<String> = spans.iter().map(|span| way(span, &by_id)).collect();
@@ -177,7 +178,7 @@ async fn a_malformed_traceparent_begins_a_trace_of_our_own() {
     observed.end().await;
     let spans = collector.spans();
     let root = spans.iter().find(|span| span.text("name") == "POST /api/v1/incident/analyze").unwrap();
-    assert_eq!(root.text("parentSpanId"), "");
+    assert_eq!((root.text("parentSpanId"), root.text("traceState")), ("", ""));
     let investigation = spans.iter().find(|span| span.text("name") == "investigation").unwrap();
     assert_eq!(investigation.text("traceId"), root.text("traceId"));
 }

@@ -100,7 +100,38 @@ config.yaml) or `sdk` (a file of its own, ConfigMap holmesgpt-sdk-config, as ear
 {{- if and (not (include "holmesgpt-api.sdkConfigMap" .)) (eq (include "holmesgpt-api.quickStartIn" .) "main") }}
 {{- $config = merge $config (include "holmesgpt-api.sdkSections" . | fromYaml) }}
 {{- end }}
-{{- toYaml (mergeOverwrite $config (deepCopy $values.config)) }}
+{{- with $values.server.tls.secretName }}
+{{- $_ := set $config "server" (dict "tls" (dict "cert_dir" "/etc/holmesgpt/tls") "tls_profile" $values.server.tls.profile) }}
+{{- end }}
+{{- $config = mergeOverwrite $config (deepCopy $values.config) }}
+{{- $hasTls := ne (dig "server" "tls" "cert_dir" "" $config) "" }}
+{{- range $key, $port := dict "health_addr" (list $values.server.healthPort 8081) "metrics_addr" (list $values.server.metricsPort 9090) }}
+{{- $own := index $port 0 }}
+{{- if and (kindIs "invalid" $own) $hasTls }}{{ $own = index $port 1 }}{{ end }}
+{{- if and (not (kindIs "invalid" $own)) (not (dig "server" $key "" $config)) }}
+{{- $config = mergeOverwrite $config (dict "server" (dict $key (printf ":%d" (int $own)))) }}
+{{- end }}
+{{- end }}
+{{- toYaml $config }}
+{{- end }}
+
+{{/* Port of its own, or nothing: (list . "health_addr"). */}}
+{{- define "holmesgpt-api.ownPort" -}}
+{{- $root := index . 0 }}{{ $key := index . 1 -}}
+{{- $server := dig "server" dict (include "holmesgpt-api.config" $root | fromYaml) }}
+{{- $port := dig $key "" $server | regexFind "[0-9]+$" }}
+{{- if eq $port "8080" }}
+{{- fail (printf "server.%s is port 8080, which the API has: choose another port" $key) }}
+{{- end }}
+{{- if and $port (eq (dig "health_addr" "" $server | regexFind "[0-9]+$") (dig "metrics_addr" "" $server | regexFind "[0-9]+$")) }}
+{{- fail (printf "holmesgptApi.server.healthPort and metricsPort are both %s: choose two" $port) }}
+{{- end }}
+{{- $port }}
+{{- end }}
+
+{{/* "https" when port 8080 speaks TLS. */}}
+{{- define "holmesgpt-api.scheme" -}}
+{{- ternary "https" "http" (ne (dig "server" "tls" "cert_dir" "" (include "holmesgpt-api.config" . | fromYaml)) "") }}
 {{- end }}
 
 {{/* sdk-config.yaml */}}
