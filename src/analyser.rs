@@ -37,6 +37,10 @@ use tokio::sync::Semaphore;
 use crate::cluster::Cluster;
 use crate::domain::{Finding, Incident, ResourceRef};
 
+/// Incidents looked into at once; further ones wait. What was read stays in memory until it is judged, and the cluster answers
+/// only so many requests at a time anyway.
+const AT_ONCE_MAX: usize = 64;
+
 /// One recognisable fault: a pure function from what was observed to what is wrong.
 #[derive(Debug, Clone, Copy)]
 pub struct Signature {
@@ -51,6 +55,7 @@ pub struct Signature {
 #[derive(Debug, Clone)]
 pub struct Analyser {
     limits: GatherLimits,
+    places: Arc<Semaphore>,
     /// One for each processor: a storm of incidents must not keep requests waiting.
     processors: Arc<Semaphore>,
 }
@@ -64,12 +69,14 @@ impl Default for Analyser {
 impl Analyser {
     pub fn new(limits: GatherLimits) -> Self {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { limits, processors: Arc::new(Semaphore::new(count)) }
+        Self { limits, places: Arc::new(Semaphore::new(AT_ONCE_MAX)), processors: Arc::new(Semaphore::new(count)) }
     }
 
     /// Reads what surrounds the incident's resource and diagnoses it. Reads that fail end up in
     /// [`Diagnosis::not_checked`].
     pub async fn analyse(&self, cluster: &dyn Cluster, incident: &Incident) -> Diagnosis {
+        // Nobody closes it, nor the other.
+        let _place = self.places.acquire().await;
         let mut observed = gather::gather(cluster, incident, &self.limits).await;
         for problem in cluster.problems() {
             observed.add_unavailable(problem);
@@ -79,7 +86,6 @@ impl Analyser {
 
     /// Milliseconds of work on a thread where nobody else waits.
     async fn diagnosed(&self, observed: Observed) -> Diagnosis {
-        // Nobody closes it.
         let _processor = self.processors.acquire().await;
         match tokio::task::spawn_blocking(move || diagnose(&observed)).await {
             Ok(diagnosis) => diagnosis,

@@ -21,6 +21,13 @@ pub struct TlsConfig {
 }
 
 impl Config {
+    /// Tells sections what they need to know of others.
+    pub(super) fn settle(&mut self, bundles: &[PathBuf]) {
+        self.settle_ca_file();
+        self.settle_summarizer();
+        self.trust_for_tool_servers(bundles);
+    }
+
     /// The server to be used: the one that is named, or the usual one when the catalogue or the audit needs it.
     pub fn data_storage(&self) -> Option<DataStorageConfig> {
         let is_needed =
@@ -51,7 +58,7 @@ impl Config {
     }
 
     /// `tls.ca_file` counts beside the system's certificates for everybody who names no own ones.
-    pub(super) fn settle_ca_file(&mut self) {
+    fn settle_ca_file(&mut self) {
         let Some(path) = self.tls.ca_file.clone() else { return };
         if !path.is_file() {
             self.absent_ca_file = Some(path);
@@ -69,7 +76,7 @@ impl Config {
     }
 
     /// The model's section tells who sums up long results: connections are built from it.
-    pub(super) fn settle_summarizer(&mut self) {
+    fn settle_summarizer(&mut self) {
         if let Some(llm) = &mut self.llm {
             llm.summary_model = self.investigation.summarizer().map(str::to_owned);
         }

@@ -61,6 +61,8 @@ pub struct Loaded {
     pub shadowed: Vec<(String, String)>,
     /// Of the files.
     pub hashes: Hashes,
+    /// Certificate bundles that variables name.
+    pub(super) bundles: Vec<PathBuf>,
     /// Everything that is set, under canonical names.
     pub(super) root: Node,
 }
@@ -148,12 +150,11 @@ impl Loader {
         let mut problems = wrong;
         problems.extend(fatal);
         problems.extend(missing(&root, &problems));
+        let bundles = tool_servers::bundles(&self.variables);
         let mut config = sections(&root, &mut problems);
         if problems.is_empty() {
             config.names_cluster = names_cluster;
-            config.settle_ca_file();
-            config.settle_summarizer();
-            config.trust_for_tool_servers(&self.variables);
+            config.settle(&bundles);
             problems.extend(config.checks().into_iter().map(|reason| placed(&root, &self.main, reason)));
         }
         problems.sort_by_key(|problem| problem.kind);
@@ -161,7 +162,7 @@ impl Loader {
         notices.extend(config.notices());
         let fields = effective::fields(&root, &config);
         let hashes = Hashes { main: read.main_hash, sdk: read.sdk_hash };
-        Ok(Loaded { config, fields, unknown, ignored, notices, semantics_changed, shadowed, hashes, root })
+        Ok(Loaded { config, fields, unknown, ignored, notices, semantics_changed, shadowed, hashes, bundles, root })
     }
 
     fn policy(&self) -> Result<UnknownKeys, Problem> {

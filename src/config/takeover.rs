@@ -42,7 +42,7 @@ impl Loaded {
         }
         config.names_cluster = active.config.names_cluster;
         config.record.clone_from(&active.config.record);
-        config.settle_ca_file();
+        config.settle(&self.bundles);
         let fields = effective::fields(&root, &config);
         let is_new = |hidden: &&(String, String)| !active.shadowed.contains(hidden);
         Ok(Takeover {

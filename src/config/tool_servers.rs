@@ -118,12 +118,16 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
+/// Certificate bundles that variables name.
+pub(super) fn bundles(variables: &Variables) -> Vec<PathBuf> {
+    BUNDLES.iter().filter_map(|name| variables.get(name)).map(PathBuf::from).collect()
+}
+
 impl Config {
     /// Certificates that count for every outgoing call count for MCP servers as well.
-    pub(super) fn trust_for_tool_servers(&mut self, variables: &Variables) {
-        let named = BUNDLES.iter().filter_map(|name| variables.get(name)).map(PathBuf::from);
+    pub(super) fn trust_for_tool_servers(&mut self, named: &[PathBuf]) {
         let shared = self.tls.ca_file.clone().filter(|path| path.is_file());
-        let bundles: Vec<PathBuf> = named.chain(shared).collect();
+        let bundles: Vec<PathBuf> = named.iter().cloned().chain(shared).collect();
         self.mcp_servers.trust(&bundles);
     }
 }

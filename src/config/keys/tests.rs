@@ -242,8 +242,9 @@ fn loaded(root: &Value) -> Loaded {
     let mut problems = findings.wrong;
     let mut config = load::sections(&root, &mut problems);
     assert!(problems.is_empty(), "{problems:?}");
-    config.settle_ca_file();
+    config.settle(&[]);
     Loaded {
+        bundles: Vec::new(),
         fields: effective::fields(&root, &config),
         unknown: Vec::new(),
         ignored: Vec::new(),

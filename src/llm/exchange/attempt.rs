@@ -3,9 +3,11 @@
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::Full;
 use jiff::Timestamp;
-use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Body, Response};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -51,13 +53,16 @@ impl Profile {
 
     async fn send(&self, body: String, streaming: bool) -> Result<Response, Failure> {
         let http = self.http.get();
-        let call = http.post(self.route.url(streaming)).header(CONTENT_TYPE, "application/json").body(body);
+        let body = Bytes::from(body);
+        let call = http.post(self.route.url(streaming)).header(CONTENT_TYPE, "application/json").body(body.clone());
         let mut call = call.timeout(self.patience.total).build().map_err(|error| network_failure(&error))?;
         for (name, value) in self.route.headers() {
             call.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         self.headers.put(&mut call).map_err(|error| credential_failure(&error))?;
         self.credentials.sign(&http, &mut call).await.map_err(|error| credential_failure(&error))?;
+        // Once it is sent nobody needs it: a body that could be sent again would be kept until the answer begins.
+        *call.body_mut() = Some(Body::wrap(Full::new(body)));
         for (name, value) in trace::headers() {
             if let Ok(value) = HeaderValue::try_from(value) {
                 call.headers_mut().insert(HeaderName::from_static(name), value);
