@@ -39,7 +39,7 @@ use crate::domain::{Finding, Incident, ResourceRef};
 
 /// Incidents looked into at once; further ones wait. What was read stays in memory until it is judged, and the cluster answers
 /// only so many requests at a time anyway.
-const AT_ONCE_MAX: usize = 64;
+const AT_ONCE_MAX: usize = 128;
 
 /// One recognisable fault: a pure function from what was observed to what is wrong.
 #[derive(Debug, Clone, Copy)]

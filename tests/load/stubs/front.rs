@@ -181,7 +181,7 @@ impl Front {
     /// The answer of the tests' stub, from memory from the second time on.
     async fn kept(&self, target: &str, headers: &axum::http::HeaderMap) -> Kept {
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let key = format!("{:?} {target} {accept}", self.dependency);
+        let key = format!("{:?} {} {accept}", self.dependency, without_particulars(target));
         if let Some(known) = self.shared.kept.read().unwrap().get(&key) {
             return known.clone();
         }
@@ -205,6 +205,14 @@ impl Front {
         };
         Kept { status: StatusCode::CREATED, kind: "application/json".to_owned(), body: answer.to_string().into() }
     }
+}
+
+/// The address without what is another in every investigation and changes nothing about the answer.
+fn without_particulars(target: &str) -> String {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let is_common = |pair: &&str| !["remediation_id=", "sinceTime="].iter().any(|name| pair.starts_with(name));
+    let query: Vec<&str> = query.split('&').filter(is_common).collect();
+    format!("{path}?{}", query.join("&"))
 }
 
 /// Everybody is who they say, and may do what they want.
