@@ -45,9 +45,9 @@ const SIDE_NOTE_FACTOR: f64 = 0.2;
 /// Orders findings, best first.
 pub fn rank(observed: &Observed, findings: Vec<Finding>) -> Vec<Ranked> {
     let relations = observed.relations();
-    let signal_is_well = signal_is_well(observed, &relations);
+    let signal_is_well = signal_is_well(observed, relations);
     let mut ranked: Vec<Ranked> =
-        findings.into_iter().map(|finding| place(&relations, signal_is_well, finding)).collect();
+        findings.into_iter().map(|finding| place(relations, signal_is_well, finding)).collect();
     ranked.sort_by(order);
     explain(observed, &mut ranked);
     ranked.sort_by(order);

@@ -72,7 +72,7 @@ fn size(message: &Message) -> usize {
         Message::Assistant(said) => {
             let calls = said.tool_calls.iter();
             let calls: usize = calls.map(|call| call.id.len() + call.arguments.len() + call.name.len() + AROUND).sum();
-            calls + said.opaque.as_ref().map_or(0, |opaque| written_len(opaque))
+            calls + said.opaque.as_ref().map_or(0, written_len)
         }
         Message::ToolResult { call_id, .. } => call_id.len(),
         Message::System(_) | Message::User(_) => 0,
