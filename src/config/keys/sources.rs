@@ -31,7 +31,7 @@ pub(super) const KEYS: &[Key] = &[
         "cluster.share_lists_ms",
         Whole(0, 30_000),
         "2000",
-        "How long a list that was read is given to others who ask the same.",
+        "How long what was read (lists, objects, events) is given to others who ask the same.",
     ),
     key(
         "catalogue.source",
