@@ -61,7 +61,13 @@ pub(crate) fn forgotten(report: &mut Report) {
     let load = Load::with_token(&service, service.token());
     let batch =
         |count: usize| block_on(stream::iter(0..count).map(|_| load.submit()).buffer_unordered(SUBMITTERS).count());
-    let settle = || std::thread::sleep(Duration::from_secs_f64(TTL_MINUTES * 60.0 * 2.0));
+    // Until all have ended and were forgotten, and the allocator has given back what it will.
+    let settle = || {
+        while block_on(remembered(&load)) > 0 {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        std::thread::sleep(Duration::from_secs(5));
+    };
     // Caches fill and the allocator takes what it takes.
     batch(number / 10);
     settle();
@@ -89,4 +95,11 @@ pub(crate) fn forgotten(report: &mut Report) {
         "B",
         Aim::AtMost(100.0),
     );
+}
+
+/// Sessions the service holds, of any state.
+async fn remembered(load: &Load<'_>) -> u64 {
+    let text = load.get("/metrics").send().await.unwrap().text().await.unwrap();
+    let counts = text.lines().filter_map(|line| line.strip_prefix("aiagent_sessions_stored{")?.rsplit(' ').next());
+    counts.map(|count| count.parse::<u64>().unwrap()).sum()
 }
