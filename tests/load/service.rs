@@ -68,7 +68,7 @@ impl Service {
         });
         let raised = json!({
             "session": {"max_concurrent_investigations": at_once, "queue_limit": at_once.max(200), "max_sessions": (3 * at_once).max(2_000)},
-            "llm": {"max_concurrent_requests": at_once.max(32)},
+            "llm": {"max_concurrent_requests": at_once.clamp(32, 1_000)},
             "server": {"max_concurrent_requests": 1_000, "max_connections": 4_096},
             "data_storage": {"max_connections": (10 * at_once).clamp(128, 1_024)},
         });
