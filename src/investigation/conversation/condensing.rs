@@ -2,12 +2,9 @@
 //! worth reading, the model sums up the earlier turns. Task, summary and the last two turns go on; the ledger keeps every
 //! result. Whatever goes wrong, the conversation stays as it was and is shortened.
 
-use tokio::time::Instant;
-
 use super::{Conversation, Stop, fitting, text_of};
-use crate::investigation::journal::{Asked, Turn};
 use crate::investigation::prompts;
-use crate::llm::{AssistantMessage, ChatRequest, Message, TextForm, ToolChoice};
+use crate::llm::{AssistantMessage, Message};
 
 /// How often one phase is condensed at most.
 const CONDENSATIONS_MAX: u32 = 3;
@@ -53,38 +50,9 @@ impl Conversation<'_> {
             Message::System(prompts::condense_system().to_owned()),
             Message::User(format!("Delimiters of data carry the token {}.\n\n{transcript}", setting.fence.token())),
         ];
-        let request = ChatRequest {
-            messages: &messages,
-            tools: &[],
-            tool_choice: ToolChoice::Auto,
-            output_tokens_max: Some(SUMMARY_TOKENS_MAX),
-            form: TextForm::Free,
-        };
-        let (provider, model, endpoint) = (self.seat().provider(), self.seat().model(), self.seat().endpoint());
-        let chars = messages.iter().map(|message| text_of(message).chars().count()).sum();
-        let newest = messages.last().map(text_of).unwrap_or_default();
-        setting.journal.model_asked(Asked { phase: self.phase, model, newest, chars, toolsets: Vec::new() }).await;
-        let began = Instant::now();
-        let run = setting.run;
-        let answered = tokio::select! {
-            biased;
-            () = run.cancel.cancelled() => return Err(Stop::Cancelled),
-            answered = run.outside.chat(self.phase.as_str(), self.seat(), &request) => Some(answered),
-            () = run.outside.until(setting.wrap_up_at) => None,
-        };
-        let turn = Turn { provider, model, endpoint, phase: self.phase, took: began.elapsed() };
-        match answered {
-            Some(Ok(reply)) => {
-                setting.journal.model_answered(&turn, &reply).await;
-                let summary = setting.redactor.text(reply.message.text.trim()).text;
-                Ok((summary.chars().count() >= SUMMARY_CHARS_MIN).then_some(summary))
-            }
-            Some(Err(error)) => {
-                setting.journal.model_failed(&turn, &error).await;
-                Ok(None)
-            }
-            None => Ok(None),
-        }
+        let said = self.ask_beside(self.phase.as_str(), self.seat(), &messages, SUMMARY_TOKENS_MAX).await?;
+        let summary = said.map(|said| setting.redactor.text(said.trim()).text);
+        Ok(summary.filter(|summary| summary.chars().count() >= SUMMARY_CHARS_MIN))
     }
 
     /// The messages between the task and what goes on, as text; each gets an equal share of the room.

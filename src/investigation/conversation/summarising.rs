@@ -97,11 +97,26 @@ impl Conversation<'_> {
             Message::System(prompts::summary_system().to_owned()),
             Message::User(format!("Delimiters of data carry the token {}.\n\n{}", setting.fence.token(), data.text)),
         ];
+        self.ask_beside("summary", seat, &messages, SUMMARY_TOKENS_MAX).await
+    }
+
+    /// Asks a model something beside the conversation, without tools; `None` when no answer came in time.
+    ///
+    /// # Errors
+    /// [`Stop::Cancelled`] only.
+    pub(super) async fn ask_beside(
+        &self,
+        name: &'static str,
+        seat: &Seat,
+        messages: &[Message],
+        tokens_max: u32,
+    ) -> Result<Option<String>, Stop> {
+        let setting = self.setting;
         let request = ChatRequest {
-            messages: &messages,
+            messages,
             tools: &[],
             tool_choice: ToolChoice::Auto,
-            output_tokens_max: Some(SUMMARY_TOKENS_MAX),
+            output_tokens_max: Some(tokens_max),
             form: TextForm::Free,
         };
         let (provider, model, endpoint) = (seat.provider(), seat.model(), seat.endpoint());
@@ -113,7 +128,7 @@ impl Conversation<'_> {
         let answered = tokio::select! {
             biased;
             () = run.cancel.cancelled() => return Err(Stop::Cancelled),
-            answered = run.outside.chat("summary", seat, &request) => Some(answered),
+            answered = run.outside.chat(name, seat, &request) => Some(answered),
             () = run.outside.until(setting.wrap_up_at) => None,
         };
         let turn = Turn { provider, model, endpoint, phase: self.phase, took: began.elapsed() };
